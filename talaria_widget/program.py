@@ -1,0 +1,68 @@
+"""A program: what a device's toolchain makes of a graph, as an ordered list of tasks.
+
+Its tasks are the rows of every view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from talaria_widget.devices import Device
+from talaria_widget.graph import Graph, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One or more ops that the device runs as one. Named after its first op with weights.
+
+    `inputs` and `outputs` are the tensors that enter and leave the fusion, views resolved
+    to the tensor that holds the bytes. Tasks of one `signature` cost the same.
+    """
+
+    name: str
+    kind: str
+    label: str
+    ops: tuple[str, ...]
+    work: Work
+    signature: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeight:
+    """A tensor as the device's container keeps it, after folding.
+
+    `leader` is the weight whose option it follows: itself for the weights that options may
+    compress, its layer's weight for a bias, `None` for what stays as it is.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+    channel_axis: int
+    leader: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Tasks in order of execution, and the weights they keep.
+
+    `aliases` maps a tensor to the one that holds its bytes, where they differ. `removed`
+    counts the ops that the toolchain drops, by kind.
+    """
+
+    device: Device
+    graph: Graph
+    tasks: tuple[Task, ...]
+    weights: tuple[StoredWeight, ...]
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    removed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def task_of_op(self) -> dict[str, int]:
+        """The row of every op that runs."""
+        return {name: row for row, task in enumerate(self.tasks) for name in task.ops}

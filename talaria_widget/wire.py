@@ -1,0 +1,239 @@
+"""What crosses to the browser: the messages' shapes, and how their bulk numbers are packed.
+
+A packed message is: uint32 length of the header, the header (JSON, padded with spaces so that
+the first block starts at a multiple of 8), then the blocks, float64 first, each padded to 8
+bytes. All little-endian. `js/src/wire.ts` is generated from the TypedDicts here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = {"float64": 8, "float32": 4, "int32": 4, "uint8": 1}
+
+
+class BlockHeader(TypedDict):
+    """One array: offset in bytes from the start of the blocks."""
+
+    name: str
+    dtype: Literal["float64", "float32", "int32", "uint8"]
+    shape: list[int]
+    offset: int
+
+
+class DeviceInfo(TypedDict):
+    """A line of the device menu."""
+
+    name: str
+    title: str
+    runtime: str
+    provenance: Literal["measured", "modelled", "vendor"]
+
+
+class InputInfo(TypedDict):
+    """An input of the model; `assumed` when its shape was invented."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    assumed: bool
+
+
+class OptionInfo(TypedDict):
+    """A column of the prices, as the menu names it."""
+
+    label: str
+    title: str
+    python: str
+
+
+class ProgramMeta(TypedDict):
+    """The rows of a model on a device, and the names that the price blocks refer to.
+
+    Blocks, by name (R rows, S signatures, O options, W stored weights, T tensors, E edges,
+    K cast sizes, P precisions): float64 `macs flops read_bytes write_bytes` (R, NaN unknown),
+    `parameters` (R), `weight_bytes` (W x O), `tensor_size tensor_bytes` (T),
+    `precision_bytes` (P); float32 `latency latency_low latency_high energy energy_low
+    energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
+    cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
+    `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
+    tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O); uint8 `provenance
+    refusal` (S x O), `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory,
+    2 dispatch, 255 unknown).
+    """
+
+    revision: int
+    model: str
+    framework: str
+    fingerprint: str
+    device: DeviceInfo
+    devices: list[DeviceInfo]
+    container: str
+    latency_band: float
+    energy_factor: float
+    inputs: list[InputInfo]
+    assumed: list[str]
+    notes: list[str]
+    parameters: int
+    operations: int
+    counted: int
+    uncounted: dict[str, int]
+    names: list[str]
+    kinds: list[str]
+    labels: list[str]
+    paths: list[str]
+    shapes: list[str]
+    sources: list[str]
+    ops: list[list[str]]
+    modules: dict[str, str]
+    weight_names: list[str]
+    options: list[OptionInfo]
+    precisions: list[str]
+    reasons: list[str]
+    corrections: list[CorrectionInfo]
+
+
+class CorrectionInfo(TypedDict):
+    """What a runtime's graph rules add when every row runs in one of its columns."""
+
+    rows: list[int]
+    columns: list[list[int]]
+    latency_s: float
+    energy_j: float
+    note: str
+
+
+class RefusalInfo(TypedDict):
+    """A choice that this device cannot run, and how it runs instead."""
+
+    row: str
+    option: str
+    reason: str
+    runs_as: str
+
+
+class ReportMeta(TypedDict):
+    """What the recipe costs. Answers program `program`, recipe `recipe`, command `sequence`.
+
+    Blocks: int32 `choice` (W), `column` (R); uint8 `mixed` (R); float64 `latency latency_low
+    latency_high energy energy_low energy_high row_weight_bytes memory_bytes` (R), `weight_bytes`
+    (W); casts as int32 `cast_tensor cast_source cast_target cast_row`, float64 `cast_latency
+    cast_latency_low cast_latency_high cast_energy cast_energy_low cast_energy_high`.
+    Totals and baseline hold `latency_s energy_j` each with `_low` and `_high`, `size_bytes`,
+    `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown.
+    """
+
+    program: int
+    recipe: int
+    sequence: int
+    totals: dict[str, float | None]
+    baseline: dict[str, float | None]
+    unknown_rows: int
+    corrections: list[int]
+    provenance: Literal["measured", "modelled", "vendor"]
+    refused: list[RefusalInfo]
+    notes: list[str]
+
+
+class RuleInfo(TypedDict):
+    """A rule of the recipe, and the rows whose layers it matches."""
+
+    match: list[str]
+    option: str
+    python: str
+    enabled: bool
+    rows: list[int]
+
+
+class RecipeState(TypedDict):
+    """The recipe and its history."""
+
+    revision: int
+    rules: list[RuleInfo]
+    python: str
+    can_undo: bool
+    can_redo: bool
+
+
+class Status(TypedDict):
+    """What Python has to say. `error` and `notice` are sentences, or empty."""
+
+    error: str
+    notice: str
+    sequence: int
+
+
+class MarkCommand(TypedDict):
+    """Give the rows of these names the option of this column."""
+
+    kind: Literal["mark"]
+    sequence: int
+    rows: list[str]
+    option: int
+
+
+class RuleCommand(TypedDict):
+    """Change one rule of the list; `to` is the new place, for `move` alone."""
+
+    kind: Literal["rule"]
+    sequence: int
+    action: Literal["enable", "disable", "delete", "move"]
+    index: int
+    to: int
+    recipe: int
+
+
+class HistoryCommand(TypedDict):
+    """Step through the history, or start again with no rule."""
+
+    kind: Literal["undo", "redo", "reset"]
+    sequence: int
+
+
+Command = MarkCommand | RuleCommand | HistoryCommand
+
+
+def encode(meta: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack a message.
+
+    Raises:
+        TypeError: a block of another dtype than the four of the format.
+    """
+    order = sorted(blocks, key=lambda name: -DTYPES.get(blocks[name].dtype.name, 0))
+    headers: list[BlockHeader] = []
+    payload: list[bytes] = []
+    offset = 0
+    for name in order:
+        block = blocks[name]
+        dtype = block.dtype.name
+        if dtype not in DTYPES:
+            raise TypeError(f"block {name!r} is {dtype}; the wire carries {', '.join(DTYPES)}.")
+        data = np.ascontiguousarray(block, block.dtype.newbyteorder("<")).tobytes()
+        headers.append(
+            {"name": name, "dtype": dtype, "shape": list(block.shape), "offset": offset}  # type: ignore[typeddict-item]  # checked above
+        )
+        padded = data + b"\0" * (-len(data) % 8)
+        payload.append(padded)
+        offset += len(padded)
+    header = json.dumps({"meta": meta, "blocks": headers}, allow_nan=False).encode()
+    header += b" " * (-(4 + len(header)) % 8)
+    return b"".join([len(header).to_bytes(4, "little"), header, *payload])
+
+
+def decode(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Unpack what `encode` packed: the meta data, and read-only arrays."""
+    length = int.from_bytes(data[:4], "little")
+    header = json.loads(data[4 : 4 + length])
+    start = 4 + length
+    blocks: dict[str, NDArray[Any]] = {}
+    for block in header["blocks"]:
+        dtype = np.dtype(block["dtype"]).newbyteorder("<")
+        count = int(np.prod(block["shape"], dtype=np.int64))
+        flat = np.frombuffer(data, dtype, count, start + block["offset"])
+        blocks[block["name"]] = flat.reshape(block["shape"])
+    return header["meta"], blocks
