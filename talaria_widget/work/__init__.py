@@ -1,0 +1,83 @@
+"""What each op computes and moves: one counter per kind, in an explicit table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from talaria_widget.graph import Graph, Op, Work
+from talaria_widget.work.attention import count_attention
+from talaria_widget.work.conv import count_conv, count_conv_transpose
+from talaria_widget.work.matmul import count_linear, count_matmul
+from talaria_widget.work.movement import count_embedding, count_movement
+from talaria_widget.work.norm import count_norm
+from talaria_widget.work.pointwise import (
+    ACTIVATION,
+    count_activation,
+    count_elementwise,
+    count_softmax,
+)
+from talaria_widget.work.recurrent import count_recurrent
+from talaria_widget.work.reduction import count_pool, count_reduction, count_resize
+from talaria_widget.work.shapes import output_size
+from talaria_widget.work.traffic import traffic
+
+__all__ = ["COUNTERS", "Counter", "count"]
+
+Counter = Callable[[Graph, Op], tuple[int, int]]
+"""Multiply-adds, and the FLOPs beside them; a `LookupError` means unknown."""
+
+COUNTERS: Mapping[str, Counter] = MappingProxyType(
+    {
+        "conv": count_conv,
+        "conv_transpose": count_conv_transpose,
+        "linear": count_linear,
+        "matmul": count_matmul,
+        "attention": count_attention,
+        "recurrent": count_recurrent,
+        "embedding": count_embedding,
+        "norm": count_norm,
+        "activation": count_activation,
+        "elementwise": count_elementwise,
+        "reduction": count_reduction,
+        "softmax": count_softmax,
+        "pool": count_pool,
+        "resize": count_resize,
+        "movement": count_movement,
+        "cast": count_movement,
+        "layout": count_movement,
+    }
+)
+
+
+def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> Work:
+    """What `op` computes and moves.
+
+    FLOPs = 2 x MACs + everything beside them: bias adds, and elementwise work by the rates
+    in `pointwise`, `norm` and `reduction`. A fused `attrs["activation"]` is added.
+
+    Args:
+        graph: The graph that holds the op's tensors.
+        op: The op to count.
+        counters: The counter of each kind, to override the built-in table.
+
+    Returns:
+        The work; a field is `None` where the kind, the word or a shape is unknown.
+
+    Example:
+        >>> from talaria_widget.graph import Tensor
+        >>> tensors = {n: Tensor(n, (2, 3)) for n in ("x", "y")}
+        >>> op = Op("relu", "activation", "relu", inputs=("x",), outputs=("y",))
+        >>> count(Graph("g", "torch", (op,), tensors, ("x",), ("y",)), op)
+        Work(macs=0, flops=6, weight_bytes=0, read_bytes=24, write_bytes=24)
+    """
+    macs: int | None
+    flops: int | None
+    try:
+        macs, rest = counters[op.kind](graph, op)
+        if "activation" in op.attrs:
+            rest += output_size(graph, op) * ACTIVATION[op.attrs["activation"]]
+        flops = 2 * macs + rest
+    except LookupError:
+        macs = flops = None
+    return Work(macs, flops, *traffic(graph, op))

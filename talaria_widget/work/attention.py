@@ -1,0 +1,54 @@
+"""Multiply-adds of attention as one op: both products, the softmax, and projections if it has them.
+
+A causal mask is counted as the full matrix (half of it is wasted, but dense kernels compute
+it, and `torch.utils.flop_counter` counts so). Extra keys (`bias_k`, `add_zero_attn`) are not.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from talaria_widget.graph import Graph, Op
+from talaria_widget.work.pointwise import SOFTMAX
+from talaria_widget.work.shapes import output_size, shape
+
+
+def count_attention(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs = queries x keys x (width of q + width of v) over all heads, plus the projections.
+
+    The rest is, per score: one scaling, the softmax, and one add if there is a mask.
+    """
+    if op.weights:
+        return _projecting(graph, op)
+    q, k = shape(graph, op.inputs[0]), shape(graph, op.inputs[1])
+    keys: int = op.attrs.get("keys") or k[-2]
+    pairs = prod(q[:-1]) * keys
+    width = q[-1] + shape(graph, op.outputs[0])[-1]
+    # Heads are an axis of a 4-D query; merged into the width of a 3-D one they are an attribute.
+    heads = op.attrs.get("heads", 1) if len(q) < 4 else 1
+    return pairs * width, pairs * heads * _per_score(op)
+
+
+def _per_score(op: Op) -> int:
+    return 1 + SOFTMAX["softmax"] + (len(op.inputs) > 3)
+
+
+def _projecting(graph: Graph, op: Op) -> tuple[int, int]:
+    """Attention that owns its projections: `multi_head_attention_forward` and its like.
+
+    The matrices are one packed (3 x E, E) or three for q, k and v, then the output's.
+    """
+    query, key, value = (shape(graph, name) for name in op.inputs[:3])
+    length_axis = 0 if op.attrs["query_first"] else -2
+    width = query[-1]
+    tokens = [prod(known[:-1]) for known in (query, key, value)]
+    matrices = [known for known in (shape(graph, n) for n in op.weights) if len(known) == 2]
+    packed = 3 * width in matrices[0]
+    inner = prod(matrices[0]) // (3 * width) if packed else prod(matrices[0]) // width
+    into = [n * known[-1] * inner for n, known in zip(tokens, (query, key, value), strict=True)]
+    out = tokens[0] * prod(matrices[-1]) if len(matrices) in (2, 4) else 0
+    pairs = tokens[0] * key[length_axis]
+    macs = sum(into) + 2 * pairs * inner + out
+    biased = any(len(shape(graph, name)) == 1 for name in op.weights)
+    added = inner * sum(tokens) + (output_size(graph, op) if out else 0)
+    return macs, pairs * int(op.attrs["heads"]) * _per_score(op) + biased * added

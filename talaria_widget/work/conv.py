@@ -1,0 +1,39 @@
+"""Multiply-adds of convolutions.
+
+Positions in the padding are counted like any other, as every published figure does
+(ResNet-50: 4,089,184,256). Dilation changes which inputs are read, not how many.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from talaria_widget.graph import Graph, Op
+from talaria_widget.work.shapes import output_size, shape, size
+
+
+def count_conv(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs = outputs x (C_in / groups) x kernel positions; a bias adds one FLOP per output.
+
+    The weight is (C_out, C_in / groups, *kernel), so its shape without the first axis is the
+    cost of one output, whatever the groups.
+    """
+    kernel, biased = _kernel(graph, op)
+    outputs = output_size(graph, op)
+    return outputs * prod(kernel[1:]), outputs * biased
+
+
+def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs = inputs x (C_out / groups) x kernel positions; a bias adds one FLOP per output.
+
+    Each input element is spread over the kernel; the weight is (C_in, C_out / groups, *kernel).
+    """
+    kernel, biased = _kernel(graph, op)
+    return size(graph, op.inputs[0]) * prod(kernel[1:]), output_size(graph, op) * biased
+
+
+def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:
+    """The kernel's shape and whether there is a bias; either may be computed and so an input."""
+    shapes = [shape(graph, name) for name in (*op.weights, *op.inputs[1:])]
+    kernels = [known for known in shapes if len(known) > 1]
+    return kernels[0], any(len(known) == 1 for known in shapes)

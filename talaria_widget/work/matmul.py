@@ -1,0 +1,54 @@
+"""Multiply-adds of linear layers and matrix products."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+from talaria_widget.graph import Graph, Op
+from talaria_widget.work.einsum import count_equation
+from talaria_widget.work.shapes import output_size, shape, size, tensor
+
+# These add a first operand to the product of the other two.
+_ADDING = frozenset({"addmm", "baddbmm", "addmv"})
+
+
+def count_linear(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs = outputs x contracted length; the rest is one add per output and bias.
+
+    `attrs["contraction"]` overrides the length where the weight is packed (4-bit blocks).
+    """
+    outputs = output_size(graph, op)
+    biases = len(op.weights) - 1
+    if op.word == "bilinear":
+        # y_o = sum_i x1_i (sum_j W_oij x2_j): I x J for the inner sums, I for the outer one.
+        _, first, second = shape(graph, op.weights[0])
+        return outputs * (first * second + first), outputs * biases
+    length = op.attrs.get("contraction") or _contraction(graph, op.weights[0])
+    return outputs * length, outputs * biases
+
+
+def _contraction(graph: Graph, name: str) -> int:
+    """The contracted axis: of the last two, the one that is not the output's."""
+    known = shape(graph, name)
+    if len(known) == 1:
+        return known[0]
+    channel = tensor(graph, name).channel_axis or 0
+    return known[-1] if channel % len(known) == len(known) - 2 else known[-2]
+
+
+def count_matmul(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs = outputs x contracted length, or what the einsum's equation says."""
+    operands: tuple[str, ...] = op.attrs.get("operands") or (*op.inputs, *op.weights)
+    outputs = output_size(graph, op)
+    equation = op.attrs.get("equation")
+    if equation is not None:
+        return count_equation(equation, [shape(graph, name) for name in operands], outputs)
+    if op.word == "tensordot":
+        # (I, K) . (K, J): the three sizes multiply to (I x J x K) squared.
+        return isqrt(size(graph, operands[0]) * size(graph, operands[1]) * outputs), 0
+    if op.word in _ADDING:
+        return outputs * shape(graph, operands[1])[-1], outputs
+    biases = max(0, len(operands) - 2)
+    if op.attrs.get("transpose_a"):
+        return outputs * shape(graph, operands[0])[-2], outputs * biases
+    return outputs * shape(graph, operands[0])[-1], outputs * biases

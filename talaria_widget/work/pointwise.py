@@ -1,0 +1,124 @@
+"""Arithmetic of elementwise ops, activations and softmax: FLOPs per output element, by word.
+
+Convention: an add, subtraction, product, division, comparison, selection, logical or
+bitwise operation is one FLOP, and so is an elementary function (exp, log, root, power, sine,
+tanh, erf); a composite is the sum over its formula, written beside it. Hardware
+differs by an order of magnitude on these; devices price them by bytes far more than by FLOPs.
+"""
+
+from __future__ import annotations
+
+from talaria_widget.graph import Graph, Op
+from talaria_widget.work.shapes import output_size
+
+_ONE = """
+abs absolute acos acosh add and arccos arcsin arctan arctan2 arctanh asin asinh atan atan2 atanh
+bitshift bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor
+bitwiseand bitwisenot bitwiseor bitwisexor ceil conj copysign cos cosh deg2rad digamma div divide
+eq equal erf erfc erfinv exp exp2 expm1 float_power floor floor_divide floordiv fmax fmin fmod
+ge gt greater greater_equal greaterorequal iadd iand idiv ifloordiv imul invert ior ipow isfinite
+isinf isnan isneginf isposinf isub itruediv ixor ldexp le less less_equal lessorequal lgamma log
+log10 log1p log2 logical_and logical_not logical_or logical_xor lshift lt masked_fill maximum
+minimum mod mul multiply nan_to_num ne neg negative nextafter not not_equal or pos positive pow
+rad2deg radd rdiv reciprocal remainder rmul round rpow rshift rsqrt rsub rtruediv
+sgn sign signbit sin sinh sqrt square sub subtract tan tanh true_divide truediv trunc where xor
+"""
+
+ELEMENTWISE: dict[str, int] = {
+    **dict.fromkeys(_ONE.split(), 1),
+    "addcmul": 3,  # a + value b c
+    "addcdiv": 3,  # a + value b / c
+    "clamp": 2,  # min(max(x, low), high)
+    "clamp_max": 1,
+    "clamp_min": 1,
+    "clip": 2,
+    "dequantizelinear": 2,  # (q - zero) scale
+    "dynamicquantizelinear": 6,  # min, max over x, then as below
+    "fake_quantize_per_channel_affine": 6,
+    "fake_quantize_per_tensor_affine": 6,  # quantise, dequantise
+    "hypot": 4,  # root(a a + b b)
+    "isclose": 6,  # |a - b| <= atol + rtol |b|
+    "lerp": 3,  # a + t (b - a)
+    "logaddexp": 8,  # m + log(exp(a - m) + exp(b - m)), m = max(a, b)
+    "logit": 3,  # log(x / (1 - x))
+    "quantizelinear": 4,  # x / scale, round, + zero, saturate
+    "quick_gelu": 6,
+    "rotaryembedding": 3,  # x cos + rotate(x) sin
+    "rotary_embedding": 3,
+    "sinc": 3,  # sin(pi x) / (pi x)
+    "threshold": 1,
+    "xlogy": 2,  # x log(y)
+}
+
+ACTIVATION: dict[str, int] = {
+    "relu": 1,  # max(x, 0)
+    "relu6": 2,  # min(max(x, 0), 6)
+    "hardtanh": 2,
+    "clip": 2,
+    "clamp": 2,
+    "threshold": 1,
+    "thresholdedrelu": 1,
+    "leaky_relu": 2,  # x > 0 ? x : a x
+    "leakyrelu": 2,
+    "prelu": 2,
+    "rrelu": 2,
+    "sigmoid": 4,  # 1 / (1 + exp(-x)): negate, exp, add, divide
+    "logsigmoid": 5,  # -log(1 + exp(-x))
+    "tanh": 1,
+    "silu": 5,  # x sigmoid(x)
+    "swish": 5,
+    "quick_gelu": 6,  # x sigmoid(1.702 x)
+    "quickgelu": 6,
+    "gelu": 5,  # x / 2 (1 + erf(x / root 2)): two products at the ends, divide, erf, add
+    "biasgelu": 6,  # after one add
+    "fastgelu": 9,  # x / 2 (1 + tanh(c (x + 0.044715 x^3))): 2 for the cube, 7 more
+    "gelu_tanh": 9,
+    "mish": 6,  # x tanh(log(1 + exp(x))), and one comparison for large x
+    "elu": 4,  # x > 0 ? x : a (exp(x) - 1)
+    "celu": 5,
+    "selu": 5,
+    "softplus": 3,  # log(1 + exp(x))
+    "softsign": 3,  # x / (1 + |x|)
+    "hardshrink": 2,
+    "softshrink": 3,
+    "shrink": 3,
+    "tanhshrink": 2,
+    "hardsigmoid": 4,  # min(max(x + 3, 0), 6) / 6
+    "hardswish": 5,  # x hardsigmoid(x)
+    "glu": 5,  # a sigmoid(b)
+    "swiglu": 6,
+    "dropout": 2,  # mask and scale; only in training
+}
+
+SOFTMAX: dict[str, int] = {
+    "softmax": 5,  # max, subtract, exp, add, divide
+    "log_softmax": 5,  # max, subtract, exp, add, subtract
+    "logsoftmax": 5,
+    "softmin": 6,
+    "biassoftmax": 6,  # after one add
+    "hardmax": 2,  # max, compare
+}
+
+# One operation between each pair of operands (ONNX lets these take any number of them).
+_VARIADIC = {"sum": 0, "max": 0, "min": 0, "mean": 1}
+
+
+def count_elementwise(graph: Graph, op: Op) -> tuple[int, int]:
+    """FLOPs = outputs x the word's rate."""
+    if op.word in _VARIADIC:
+        operands = len(op.inputs) + len(op.weights)
+        return 0, output_size(graph, op) * (operands - 1 + _VARIADIC[op.word])
+    return 0, output_size(graph, op) * ELEMENTWISE[op.word]
+
+
+def count_activation(graph: Graph, op: Op) -> tuple[int, int]:
+    """FLOPs = outputs x the word's rate (`gelu` with `approximate="tanh"` is the longer form)."""
+    word = op.word
+    if word == "gelu" and op.attrs.get("approximate") == "tanh":
+        word = "gelu_tanh"
+    return 0, output_size(graph, op) * ACTIVATION[word]
+
+
+def count_softmax(graph: Graph, op: Op) -> tuple[int, int]:
+    """FLOPs = outputs x the word's rate."""
+    return 0, output_size(graph, op) * SOFTMAX[op.word]

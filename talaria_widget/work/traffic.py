@@ -1,0 +1,50 @@
+"""The bytes an op reads and writes, as its tensors are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from talaria_widget.graph import Graph, Op
+
+Traffic = tuple[int | None, int | None, int | None]
+
+
+def traffic(graph: Graph, op: Op) -> Traffic:
+    """Bytes of weights, of other inputs, and of outputs; `None` where one is unknown.
+
+    Each tensor counts once, however often the op names it. An alias moves nothing. Other
+    data movement reads what it writes and no more (a slice does not read the whole), and an
+    embedding reads the rows it is asked for.
+    """
+    if op.kind == "movement" and op.attrs.get("free"):
+        return 0, 0, 0
+    weights = _sum(graph, op.weights)
+    read, written = _sum(graph, op.inputs), _sum(graph, op.outputs)
+    if op.kind == "embedding":
+        return _rows(graph, op, weights), read, written
+    if op.kind == "movement" and written is not None:
+        weights = None if weights is None else min(weights, written)
+        read = None if read is None else min(read, written)
+    return weights, read, written
+
+
+def _sum(graph: Graph, names: Iterable[str]) -> int | None:
+    total = 0
+    for name in dict.fromkeys(names):
+        tensor = graph.tensors.get(name)
+        nbytes = tensor.nbytes if tensor is not None else None
+        if nbytes is None:
+            return None
+        total += nbytes
+    return total
+
+
+def _rows(graph: Graph, op: Op, table_bytes: int | None) -> int | None:
+    """Bytes of one row per index, at most the table."""
+    if not op.weights or not op.inputs or table_bytes is None:
+        return table_bytes
+    rows = (graph.tensors[op.weights[0]].shape or (0,))[0]
+    indices = graph.tensors[op.inputs[0]].size
+    if indices is None or not rows:
+        return None
+    return min(table_bytes, table_bytes * indices // rows)
