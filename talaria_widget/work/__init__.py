@@ -14,6 +14,7 @@ from talaria_widget.work.norm import count_norm
 from talaria_widget.work.pointwise import (
     ACTIVATION,
     count_activation,
+    count_cast,
     count_elementwise,
     count_softmax,
 )
@@ -44,7 +45,7 @@ COUNTERS: Mapping[str, Counter] = MappingProxyType(
         "pool": count_pool,
         "resize": count_resize,
         "movement": count_movement,
-        "cast": count_movement,
+        "cast": count_cast,
         "layout": count_movement,
     }
 )

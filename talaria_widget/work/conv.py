@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from talaria_widget.graph import Graph, Op
-from talaria_widget.work.shapes import output_size, shape, size
+from talaria_widget.work.shapes import output_size, shape, size, tensor
 
 
 def count_conv(graph: Graph, op: Op) -> tuple[int, int]:
@@ -33,7 +33,11 @@ def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
 
 
 def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:
-    """The kernel's shape and whether there is a bias; either may be computed and so an input."""
-    shapes = [shape(graph, name) for name in (*op.weights, *op.inputs[1:])]
+    """The kernel's shape and whether there is a bias; either may be computed and so an input.
+
+    Buffers among the weights are scales and zero points of what is stored as integers.
+    """
+    names = [name for name in op.weights if tensor(graph, name).role != "buffer"]
+    shapes = [shape(graph, name) for name in (*names, *op.inputs[1:])]
     kernels = [known for known in shapes if len(known) > 1]
     return kernels[0], any(len(known) == 1 for known in shapes)

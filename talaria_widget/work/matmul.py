@@ -18,7 +18,8 @@ def count_linear(graph: Graph, op: Op) -> tuple[int, int]:
     `attrs["contraction"]` overrides the length where the weight is packed (4-bit blocks).
     """
     outputs = output_size(graph, op)
-    biases = len(op.weights) - 1
+    # Buffers among the weights are scales and zero points of what is stored as integers.
+    biases = sum(tensor(graph, name).role != "buffer" for name in op.weights[1:])
     if op.word == "bilinear":
         # y_o = sum_i x1_i (sum_j W_oij x2_j): I x J for the inner sums, I for the outer one.
         _, first, second = shape(graph, op.weights[0])

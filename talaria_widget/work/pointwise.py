@@ -32,8 +32,6 @@ ELEMENTWISE: dict[str, int] = {
     "clamp_max": 1,
     "clamp_min": 1,
     "clip": 2,
-    "dequantizelinear": 2,  # (q - zero) scale
-    "dynamicquantizelinear": 6,  # min, max over x, then as below
     "fake_quantize_per_channel_affine": 6,
     "fake_quantize_per_tensor_affine": 6,  # quantise, dequantise
     "hypot": 4,  # root(a a + b b)
@@ -41,7 +39,6 @@ ELEMENTWISE: dict[str, int] = {
     "lerp": 3,  # a + t (b - a)
     "logaddexp": 8,  # m + log(exp(a - m) + exp(b - m)), m = max(a, b)
     "logit": 3,  # log(x / (1 - x))
-    "quantizelinear": 4,  # x / scale, round, + zero, saturate
     "quick_gelu": 6,
     "rotaryembedding": 3,  # x cos + rotate(x) sin
     "rotary_embedding": 3,
@@ -99,6 +96,12 @@ SOFTMAX: dict[str, int] = {
     "hardmax": 2,  # max, compare
 }
 
+CAST: dict[str, int] = {
+    "quantizelinear": 4,  # x / scale, round, + zero, saturate
+    "dynamicquantizelinear": 6,  # min and max over x, then the same
+    "dequantizelinear": 2,  # (q - zero) scale
+}
+
 # One operation between each pair of operands (ONNX lets these take any number of them).
 _VARIADIC = {"sum": 0, "max": 0, "min": 0, "mean": 1}
 
@@ -122,3 +125,9 @@ def count_activation(graph: Graph, op: Op) -> tuple[int, int]:
 def count_softmax(graph: Graph, op: Op) -> tuple[int, int]:
     """FLOPs = outputs x the word's rate."""
     return 0, output_size(graph, op) * SOFTMAX[op.word]
+
+
+def count_cast(graph: Graph, op: Op) -> tuple[int, int]:
+    """FLOPs = outputs x the word's rate; a change between plain formats computes nothing."""
+    rate = CAST.get(op.word, 0)
+    return 0, output_size(graph, op) * rate if rate else 0
