@@ -6,8 +6,10 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= torch==2.13.0
-# Their dependencies are heavy (CUDA, OpenCV) and only their files are read.
-NO_DEPS := torchvision==0.28.0 rapidocr-onnxruntime==1.4.4
+# Only its files are read; its dependencies (OpenCV) are heavy.
+NO_DEPS := rapidocr-onnxruntime==1.4.4
+# Kept apart: see tests/torchvision_cpu.py.
+TORCHVISION := torchvision==0.28.0
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -70,6 +72,7 @@ $(VENV)/.torch:
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml hatch_build.py
 	TALARIA_SKIP_BUNDLE=1 $(RUN) -m pip install -q -e '.[test]'
 	$(RUN) -m pip install -q --no-deps $(NO_DEPS)
+	$(RUN) -m pip install -q --no-deps --upgrade --target $(VENV)/torchvision $(TORCHVISION)
 	@touch $@
 
 js/node_modules/.installed: $(VENV)/.installed js/package-lock.json js/package.json

@@ -1,0 +1,89 @@
+"""One server and one browser for all browser tests; a page and a kernel for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from browser.jupyter import JupyterServer, serve
+from browser.pages import NotebookPage, write_notebook
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+OpenNotebook = Callable[..., NotebookPage]
+
+
+def chromium() -> str:
+    """`$CHROMIUM`, or the first that PATH knows."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("no Chromium: set CHROMIUM to one, or run `make chromium`.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    with serve(tmp_path_factory.mktemp("jupyter") / "server") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_notebook(
+    server: JupyterServer, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[OpenNotebook]:
+    """Write a notebook of these cells, open it, and fail if it asked anyone but loopback."""
+    opened: list[NotebookPage] = []
+
+    def opens(
+        cells: list[str] | Path, width: int = 1280, height: int = 1600, theme: str | None = None
+    ) -> NotebookPage:
+        name = f"{request.node.name.replace('[', '-').replace(']', '')}-{len(opened)}.ipynb"
+        if isinstance(cells, Path):
+            shutil.copy(cells, server.root / name)
+        else:
+            write_notebook(server.root / name, cells)
+        context = browser.new_context(viewport={"width": width, "height": height})
+        page = NotebookPage(context.new_page(), server, name)
+        opened.append(page)
+        return page.open(theme or "JupyterLab Light")
+
+    yield opens
+    failed = getattr(request.node, "failed", False)
+    for page in opened:
+        if failed:
+            SCREENSHOTS.mkdir(exist_ok=True)
+            page.page.screenshot(path=SCREENSHOTS / f"failed-{page.name}.png")
+        page.page.context.close()
+    server.shut_down_kernels()
+    assert not [url for page in opened for url in page.strangers]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Tell the fixture above that its test failed, so that it keeps a picture."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's result
+    if report.when == "call" and report.failed:
+        item.failed = True  # type: ignore[attr-defined]

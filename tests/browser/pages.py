@@ -1,0 +1,148 @@
+"""What a person does in a notebook page and in the widget, one method each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import nbformat
+from playwright.sync_api import Locator, Page, Request, expect
+
+from browser.jupyter import JupyterServer, Kernel
+
+PREFIX = {"": 0, "n": -9, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12}
+LOCAL = {"127.0.0.1", "localhost", "::1"}
+MODIFIER: dict[str, Literal["Shift", "ControlOrMeta"]] = {
+    "extend": "Shift",
+    "toggle": "ControlOrMeta",
+}
+
+
+def number(text: str) -> float:
+    """The value of a number as the page writes it: `1.335 ms` is 0.001335."""
+    found = re.search(r"([\d.]+)\s*([nµμmkMGT]?)(?:B|s|J|MAC|FLOP)?", re.sub(r"\s", " ", text))
+    assert found, f"no number in {text!r}"
+    return float(found.group(1)) * 10.0 ** PREFIX[found.group(2)]
+
+
+def write_notebook(path: Path, cells: list[str]) -> None:
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, path)
+
+
+class Widget:
+    """One widget in the page."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+
+    def part(self, name: str) -> Locator:
+        return self.root.get_by_test_id(name)
+
+    def row(self, name: str) -> Locator:
+        return self.root.locator(f"[data-testid=row][data-name={json.dumps(name)}]")
+
+    def wait(self, state: str = "ready", timeout: float = 60_000) -> Widget:
+        expect(self.root).to_have_attribute("data-state", state, timeout=timeout)
+        return self
+
+    def total_text(self, name: str) -> str:
+        return self.part(f"total-{name}").get_by_test_id("total-value").inner_text()
+
+    def total(self, name: str) -> float:
+        return number(self.total_text(name))
+
+    def select(self, *names: str) -> None:
+        """Click the first, then Ctrl-click the others."""
+        for index, name in enumerate(names):
+            self.row(name).click(modifiers=[MODIFIER["toggle"]] if index else [])
+
+    def choose(self, option: str) -> None:
+        self.part("option-button").click()
+        self.part(f"option-{option}").click()
+
+    def set_target(self, name: str, text: str) -> None:
+        field = self.part(f"target-{name}")
+        field.fill(text)
+        field.press("Enter")
+
+    def names(self) -> list[str]:
+        rows = self.part("row")
+        return [str(row.get_attribute("data-name")) for row in rows.all()]
+
+
+class NotebookPage:
+    """A notebook open in the browser. Records every request that leaves loopback."""
+
+    def __init__(self, page: Page, server: JupyterServer, name: str) -> None:
+        self.page = page
+        self.server = server
+        self.name = name
+        self.strangers: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", self._hear)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _hear(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob") and parts.hostname not in LOCAL:
+            self.strangers.append(request.url)
+
+    def open(self, theme: str = "JupyterLab Light") -> NotebookPage:
+        url = f"{self.server.url}/notebooks/{self.name}?token={self.server.token}"
+        self.page.goto(url, wait_until="domcontentloaded")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
+        self.page.evaluate(
+            "async () => { await window.jupyterapp.restored;"
+            " await window.jupyterapp.shell.currentWidget.sessionContext.ready; }"
+        )
+        if theme != "JupyterLab Light":
+            self.command("apputils:change-theme", {"theme": theme})
+            self.page.wait_for_selector("body[data-jp-theme-light=false]")
+        return self
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Start a command of the application, and do not wait for its end."""
+        self.page.evaluate(
+            "([name, args]) => { void window.jupyterapp.commands.execute(name, args); }",
+            [name, arguments or {}],
+        )
+
+    def run_all(self) -> None:
+        """By the menu, as a person does."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def run_cell(self, index: int) -> None:
+        self.page.evaluate(
+            "i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index
+        )
+        self.command("notebook:run-cell")
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def wait_idle(self, timeout: float = 120_000) -> None:
+        """Until no cell of the notebook waits for its number."""
+        self.page.wait_for_function(
+            """() => {
+                const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+                return cells.every(c => c.model.type !== 'code' ||
+                    (c.model.executionCount !== null && c.model.executionState !== 'running'));
+            }""",
+            timeout=timeout,
+        )
+
+    def widget(self, nth: int = 0) -> Widget:
+        return Widget(self.page.get_by_test_id("talaria").nth(nth))
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.server.kernel(self.name)
