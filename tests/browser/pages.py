@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -139,6 +140,13 @@ class NotebookPage:
             }""",
             timeout=timeout,
         )
+
+    def wait_for_value(self, expression: str, wanted: Any, timeout: float = 10) -> None:
+        """Until the kernel has this value: what a page sends arrives a little later."""
+        end = time.monotonic() + timeout
+        while (value := self.kernel.value(expression)) != wanted:
+            assert time.monotonic() < end, f"{expression} is {value!r}, not {wanted!r}"
+            self.page.wait_for_timeout(50)
 
     def widget(self, nth: int = 0) -> Widget:
         return Widget(self.page.get_by_test_id("talaria").nth(nth))
