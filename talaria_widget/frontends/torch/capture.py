@@ -1,0 +1,129 @@
+"""From a live module to its graph and recording: one forward, the model left as it was."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+
+from talaria_widget.frontends.torch.inputs import Prepared, check_model, describe, prepare
+from talaria_widget.frontends.torch.normalise import normalise
+from talaria_widget.frontends.torch.places import Places
+from talaria_widget.frontends.torch.recording import Recording, Trace
+from talaria_widget.frontends.torch.registry import Registry, register
+from talaria_widget.frontends.torch.restore import preserve
+from talaria_widget.frontends.torch.structure import replace
+from talaria_widget.frontends.torch.tracer import Incomplete, Tracer
+from talaria_widget.graph import Graph, UnsupportedModelError
+
+
+def capture(model: nn.Module, inputs: Any = None) -> Graph:
+    """A module's graph: every operation of one forward, with its module, line and shapes.
+
+    Args:
+        model: any module, on any device, meta included; it comes back exactly as it was.
+        inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or `None` to infer
+            them from the model's first layer.
+
+    Raises:
+        TypeError: `model` is no module, or `inputs` none of these.
+        ValueError: no inputs were given and none can be inferred.
+        UnsupportedModelError: the forward failed on these inputs.
+
+    Example:
+        >>> from torch import nn
+        >>> graph = capture(nn.Sequential(nn.Linear(4, 8), nn.ReLU()))
+        >>> [(op.name, op.kind) for op in graph.ops]
+        [('0', 'linear'), ('1/relu', 'activation')]
+    """
+    return record(model, inputs).graph
+
+
+def record(model: nn.Module, inputs: Any = None) -> Recording:
+    """A module's graph, with the trace that it was made from and the inputs that were used.
+
+    Takes and raises what `capture` does.
+    """
+    model = check_model(model)
+    registry = register(model)
+    candidates = prepare(model, inputs, registry.device)
+    failures: list[Exception] = []
+    for candidate in candidates:
+        try:
+            return _finish(model, registry, candidate, _trace(model, registry, candidate))
+        except Exception as error:
+            failures.append(error)
+    return _record_copy(model, candidates[0], failures[0])
+
+
+def _record_copy(model: nn.Module, prepared: Prepared, first: Exception) -> Recording:
+    """The same recorder on a copy of the model with real tensors."""
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        raise _failure(model, prepared, first) from first
+    try:
+        spare = copy.deepcopy(model)
+    except Exception as error:
+        raise _failure(model, prepared, first) from error
+    registry = register(spare)
+    try:
+        trace = _trace(spare, registry, prepared, virtual=False)
+    except Exception as error:
+        raise _failure(model, prepared, error) from error
+    return _finish(model, registry, prepared, trace)
+
+
+def _failure(model: nn.Module, prepared: Prepared, error: Exception) -> Exception:
+    name = type(model).__name__
+    reason = str(error).strip().split("\n")[0].rstrip(".") or "no message"
+    said = f"the forward of {name} raised {type(error).__name__}: {reason}"
+    given = describe(prepared)
+    if prepared.inferred:
+        return ValueError(
+            f"no inputs were given and our guess ({given}) failed: {said}; pass inputs=, a "
+            "tensor, a tuple of arguments or a dict of keyword arguments"
+        )
+    return UnsupportedModelError(f"{said}; the inputs were {given}: check them")
+
+
+def _trace(
+    model: nn.Module, registry: Registry, prepared: Prepared, *, virtual: bool = True
+) -> Trace:
+    names = {**registry.named, **prepared.names}
+    places = Places(registry.paths)
+    tracer = Tracer(names, places, registry.device, _forward.__code__, virtual=virtual)
+    with ExitStack() as stack:
+        stack.enter_context(preserve(model))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        args = replace(prepared.args, tracer.enter_input)
+        kwargs = _replace_values(prepared.kwargs, tracer)
+        outputs = _forward(model, args, kwargs, tracer, places)
+        return tracer.finish(outputs)
+
+
+def _replace_values(kwargs: Mapping[str, Any], tracer: Tracer) -> dict[str, Any]:
+    return {name: replace(value, tracer.enter_input) for name, value in kwargs.items()}
+
+
+def _forward(
+    model: nn.Module, args: Any, kwargs: Mapping[str, Any], tracer: Tracer, places: Places
+) -> Any:
+    with places.watch(), tracer:
+        return model(*args, **kwargs)
+
+
+def _finish(
+    model: nn.Module, registry: Registry, prepared: Prepared, trace: Trace
+) -> Recording:
+    graph, names, calls = normalise(type(model).__name__, trace, registry, prepared)
+    return Recording(graph, trace, names, calls, prepared.args, prepared.kwargs)
+
+
+__all__ = ["Incomplete", "capture", "record"]

@@ -1,0 +1,134 @@
+"""The inputs of a forward: those given, checked, or those inferred, said."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from talaria_widget.frontends.torch.guess import guess
+from talaria_widget.frontends.torch.structure import replace, tensors
+from talaria_widget.graph import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The arguments of a forward, on the model's device.
+
+    `names` gives by identity each tensor's name and role, `assumed` a sentence for each thing
+    that was invented.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    assumed: tuple[str, ...] = ()
+    inferred: bool = False
+    names: Mapping[int, tuple[str, Role]] = field(default_factory=dict)
+
+
+def check_model(model: Any) -> nn.Module:
+    """The module to trace, unwrapped from `torch.compile`.
+
+    Raises:
+        TypeError: it is no module.
+    """
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise TypeError(f"the model is the class {model.__name__}; pass an instance of it")
+    if isinstance(model, Mapping):
+        raise TypeError("the model is a state dict (weights alone); pass the nn.Module")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"the model is a {type(model).__name__}; pass an nn.Module")
+    inner = getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepared]:
+    """The arguments to run a model on, best first; several only where they are inferred.
+
+    Raises:
+        TypeError: `inputs` is no tensor, tuple, list or mapping.
+        ValueError: it is `None` and nothing can be inferred.
+    """
+    if inputs is None:
+        found = guess(model)
+        made = [(tuple(args), kwargs, tuple(said)) for args, kwargs, said in found]
+    elif isinstance(inputs, torch.Tensor):
+        made = [((inputs,), {}, ())]
+    elif isinstance(inputs, Mapping):
+        made = [((), dict(inputs.items()), ())]
+    elif isinstance(inputs, tuple | list):
+        made = [(tuple(inputs), {}, ())]
+    else:
+        raise TypeError(
+            f"inputs is a {type(inputs).__name__}; pass a tensor, a tuple of arguments, or a "
+            "dict of keyword arguments"
+        )
+    signature = inspect.signature(model.forward)
+    return [
+        _place(signature, args, kwargs, assumed, inputs is None, device)
+        for args, kwargs, assumed in made
+    ]
+
+
+def prepare_inputs(model: nn.Module, inputs: Any = None) -> Prepared:
+    """The arguments that `capture` would run a model on first.
+
+    Raises what `capture` does for wrong or missing inputs.
+    """
+    from talaria_widget.frontends.torch.registry import register
+
+    model = check_model(model)
+    return prepare(model, inputs, register(model).device)[0]
+
+
+def describe(prepared: Prepared) -> str:
+    """The inputs' names, shapes and dtypes in one line."""
+    said = [
+        f"{name}: {_sizes(tensor)} {str(tensor.dtype).removeprefix('torch.')}"
+        for name, tensor in tensors((prepared.args, prepared.kwargs))
+        for name in [prepared.names.get(id(tensor), (name, "input"))[0]]
+    ]
+    return ", ".join(said) or "no tensors"
+
+
+def _sizes(tensor: torch.Tensor) -> str:
+    return "x".join(str(size) for size in tensor.shape) or "a scalar"
+
+
+def _place(
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    assumed: tuple[str, ...],
+    inferred: bool,
+    device: torch.device,
+) -> Prepared:
+    def move(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.is_meta else tensor.detach().to(device)
+
+    args = tuple(replace(item, move) for item in args)
+    kwargs = {name: replace(item, move) for name, item in kwargs.items()}
+    names: dict[int, tuple[str, Role]] = {}
+    for name, item in (*zip(_argument_names(signature, len(args)), args, strict=True),
+                       *kwargs.items()):
+        for inner, tensor in tensors(item):
+            names.setdefault(id(tensor), (f"{name}.{inner}" if inner else name, "input"))
+    return Prepared(args, kwargs, assumed, inferred, names)
+
+
+def _argument_names(signature: inspect.Signature, count: int) -> list[str]:
+    names: list[str] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}.{at}" for at in range(count)]
+        elif parameter.kind in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
+            names.append(parameter.name)
+    names += [f"argument_{at}" for at in range(count)]
+    return names[:count]

@@ -1,0 +1,76 @@
+"""What a model owns, by identity: the names of its tensors and the paths of its modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from talaria_widget.graph import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A model's tensors and modules.
+
+    `named` gives by identity the first name and the role of each tensor, `shared` the names
+    of those that several modules hold, `paths` and `classes` the modules' paths and class
+    names, `device` where the model believes it is.
+    """
+
+    named: Mapping[int, tuple[str, Role]]
+    parameters: Mapping[str, torch.Tensor]
+    shared: frozenset[str]
+    paths: Mapping[int, str]
+    classes: Mapping[str, str]
+    device: torch.device
+    training: bool
+
+
+def register(model: nn.Module) -> Registry:
+    """Read a model's tensors and modules."""
+    named: dict[int, tuple[str, Role]] = {}
+    owners: dict[int, set[int]] = {}
+    paths: dict[int, str] = {}
+    classes: dict[str, str] = {}
+    parameters: dict[str, torch.Tensor] = {}
+    attributes: list[tuple[str, torch.Tensor]] = []
+    for path, module in model.named_modules():
+        paths[id(module)] = path
+        classes[path] = type(module).__name__
+        prefix = f"{path}." if path else ""
+        for name, tensor in module._parameters.items():
+            if tensor is not None:
+                owners.setdefault(id(tensor), set()).add(id(module))
+                if id(tensor) not in named:
+                    named[id(tensor)] = (prefix + name, "parameter")
+                    parameters[prefix + name] = tensor
+        for name, tensor in module._buffers.items():
+            if tensor is not None:
+                named.setdefault(id(tensor), (prefix + name, "buffer"))
+        attributes += [
+            (prefix + name, item)
+            for name, item in module.__dict__.items()
+            if isinstance(item, torch.Tensor)
+        ]
+    for name, tensor in attributes:
+        named.setdefault(id(tensor), (name, "constant"))
+    return Registry(
+        named=named,
+        parameters=parameters,
+        shared=frozenset(named[key][0] for key, who in owners.items() if len(who) > 1),
+        paths=paths,
+        classes=classes,
+        device=_device(model),
+        training=model.training,
+    )
+
+
+def _device(model: nn.Module) -> torch.device:
+    """Where the model's first tensor lives; the CPU where it is on meta or has none."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if not tensor.is_meta:
+            return tensor.device
+    return torch.device("cpu")

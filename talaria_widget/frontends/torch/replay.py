@@ -1,0 +1,154 @@
+"""Real values on demand: the recorded ancestors of a value, run again on real tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+
+from talaria_widget.frontends.torch.recording import Call, Ref, Value, references
+from talaria_widget.frontends.torch.structure import fill
+
+
+class Replay:
+    """Runs parts of a trace again, each call once, on copies of whatever is written in place.
+
+    `writers` gives, per storage, the calls that wrote to it in order: a reference with
+    version n has seen the first n of them.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        values: Sequence[Value],
+        creators: Sequence[int | None],
+        writers: Sequence[Sequence[int]],
+        device: torch.device,
+    ) -> None:
+        self._calls, self._values, self._device = calls, values, device
+        self._creators, self._writers = creators, writers
+        self._reset()
+
+    def _reset(self) -> None:
+        self._tensors: dict[int, torch.Tensor] = {}
+        self._storages: dict[int, torch.UntypedStorage] = {}
+        self._done: set[int] = set()
+        self._written: dict[int, int] = {}
+        self._direct: set[int] = set()
+
+    def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What a function gives on the real values of its arguments, which it must not write."""
+        self._prepare(references((args, kwargs)))
+        return function(*fill(args, self._find), **fill(kwargs, self._find))
+
+    def perform(self, call: Call) -> tuple[Any, set[int], dict[int, int]]:
+        """Run a call that is not recorded yet; a parameter among its arguments is copied.
+
+        Returns its result, the values it wrote in place, and each argument's value by identity.
+        """
+        self._prepare(call.reads)
+        for ref in call.reads:
+            if self._values[ref.value].storage in self._direct:
+                self._tensors[ref.value] = self._find(ref).clone()
+        arguments = {ref.value: self._find(ref) for ref in call.reads}
+        before = {value: _version(tensor) for value, tensor in arguments.items()}
+        result = self._execute(call)
+        written = {v for v, tensor in arguments.items() if _version(tensor) != before[v]}
+        return result, written, {id(tensor): value for value, tensor in arguments.items()}
+
+    def keep(self, call: Call, result: Any) -> None:
+        """Remember the results of a call that was performed."""
+        _assign(call.results, result, self._tensors)
+        self._count(call)
+
+    def _prepare(self, refs: Iterable[Ref]) -> None:
+        wanted = list(refs)
+        needed = self._ancestors(wanted)
+        if self._stale(needed, wanted):
+            self._reset()
+            needed = self._ancestors(wanted)
+        for index in sorted(needed):
+            call = self._calls[index]
+            _assign(call.results, self._execute(call), self._tensors)
+            self._count(call)
+
+    def _count(self, call: Call) -> None:
+        self._done.add(call.index)
+        for ref in call.mutated:
+            storage = self._values[ref.value].storage
+            self._written[storage] = self._written.get(storage, 0) + 1
+
+    def _ancestors(self, wanted: list[Ref]) -> set[int]:
+        needed: set[int] = set()
+        pending = list(wanted)
+        while pending:
+            value, version = pending.pop()
+            creator = self._creators[value]
+            indices = list(self._writers[self._values[value].storage][:version])
+            if creator is not None and value not in self._tensors:
+                indices.append(creator)
+            for index in indices:
+                if index not in needed and index not in self._done:
+                    needed.add(index)
+                    call = self._calls[index]
+                    pending += () if call.shape_only else call.reads
+        return needed
+
+    def _stale(self, needed: set[int], wanted: list[Ref]) -> bool:
+        reads = [*wanted, *(ref for index in needed for ref in self._calls[index].reads)]
+        return any(
+            self._written.get(self._values[ref.value].storage, 0) > ref.version for ref in reads
+        ) or any(
+            self._values[ref.value].storage in self._direct
+            for index in needed
+            for ref in self._calls[index].mutated
+        )
+
+    def _execute(self, call: Call) -> Any:
+        find = self._blank if call.shape_only else self._find
+        args, kwargs = fill(call.args, find), fill(call.kwargs, find)
+        if call.autocast is None:
+            return call.function(*args, **kwargs)
+        with torch.autocast(self._device.type, dtype=call.autocast):
+            return call.function(*args, **kwargs)
+
+    def _blank(self, ref: Ref) -> torch.Tensor:
+        value = self._values[ref.value]
+        return torch.empty_strided(
+            value.shape, value.stride, dtype=value.dtype, device=self._device
+        )
+
+    def _find(self, ref: Ref) -> torch.Tensor:
+        tensor = self._tensors.get(ref.value)
+        if tensor is None:
+            tensor = self._tensors[ref.value] = self._leaf(self._values[ref.value])
+        return tensor
+
+    def _leaf(self, value: Value) -> torch.Tensor:
+        tensor = value.tensor
+        if tensor is None or tensor.is_meta:
+            raise LookupError(f"the values of {value.name or 'a tensor'} are not known")
+        if value.role == "parameter" and not self._writers[value.storage]:
+            self._direct.add(value.storage)
+            return tensor.detach()
+        storage = self._storages.get(value.storage)
+        if storage is None:
+            storage = self._storages[value.storage] = tensor.detach().untyped_storage().clone()
+        empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+
+
+def _assign(results: Any, actual: Any, tensors: dict[int, torch.Tensor]) -> None:
+    if isinstance(results, Ref):
+        tensors[results.value] = actual
+    elif isinstance(results, tuple | list):
+        for result, item in zip(results, actual, strict=True):
+            _assign(result, item, tensors)
+    elif isinstance(results, dict):
+        for name, result in results.items():
+            _assign(result, actual[name], tensors)
+
+
+def _version(tensor: torch.Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version

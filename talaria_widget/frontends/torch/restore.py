@@ -1,0 +1,86 @@
+"""Leaving the user's model, and the random generators, exactly as they were."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+_CONTAINERS = (dict, list, set, deque)
+_Saved = list[tuple[Any, Any]]
+
+
+@contextmanager
+def preserve(model: nn.Module) -> Iterator[None]:
+    """Put back, when the block ends, all that a forward may have changed.
+
+    Restored: every module's attributes, the dicts, lists and sets among them (however
+    nested), and the random state of torch, numpy and Python. A tensor whose values changed
+    cannot be put back; that is warned of.
+    """
+    saved = _containers(model)
+    versions = [(t, _version(t)) for t in (*model.parameters(), *model.buffers())]
+    python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    accelerator = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        for container, content in saved:
+            _put_back(container, content)
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(cpu)
+        if accelerator is not None:
+            torch.cuda.set_rng_state_all(accelerator)
+        if any(_version(tensor) != version for tensor, version in versions):
+            warnings.warn(
+                "reading the model changed some of its tensors in place; reload its weights",
+                stacklevel=4,
+            )
+
+
+def _version(tensor: torch.Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def _containers(model: nn.Module) -> _Saved:
+    saved: _Saved = []
+    seen: set[int] = set()
+    for module in model.modules():
+        _save(module.__dict__, saved, seen)
+    return saved
+
+
+def _save(container: Any, saved: _Saved, seen: set[int]) -> None:
+    if id(container) in seen:
+        return
+    seen.add(id(container))
+    saved.append((container, container.copy()))
+    for item in container.values() if isinstance(container, dict) else container:
+        if isinstance(item, _CONTAINERS):
+            _save(item, saved, seen)
+
+
+def _put_back(container: Any, content: Any) -> None:
+    if isinstance(container, dict):
+        if len(container) == len(content) and all(
+            key in content and content[key] is value for key, value in container.items()
+        ):
+            return
+        container.clear()
+        container.update(content)
+    elif isinstance(container, set):
+        container.clear()
+        container.update(content)
+    elif len(container) != len(content) or any(
+        a is not b for a, b in zip(container, content, strict=True)
+    ):
+        container.clear()
+        container.extend(content)
