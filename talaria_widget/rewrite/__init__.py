@@ -1,0 +1,1 @@
+"""From choices to a really compressed model: what `apply` writes and what pricing builds."""

@@ -1,0 +1,48 @@
+"""The ranges that activations take on calibration inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from talaria_widget.rewrite.child import run
+
+Range = tuple[float, float]
+
+
+def calibrate(
+    model: ModelProto, tensors: Sequence[str], feeds: Iterable[Mapping[str, NDArray[np.generic]]]
+) -> dict[str, Range]:
+    """Smallest and largest value of each tensor over all feeds, by ONNX Runtime.
+
+    Raises:
+        ValueError: no feeds, or a value that is not finite.
+        UnsupportedModelError: ONNX Runtime cannot run the model.
+    """
+    if not tensors:
+        return {}
+    probe = ModelProto()
+    probe.CopyFrom(model)
+    del probe.graph.output[:]
+    for i, tensor in enumerate(tensors):
+        for op_type, name in (("ReduceMin", f"talaria_low_{i}"), ("ReduceMax", f"talaria_high_{i}")):
+            probe.graph.node.append(helper.make_node(op_type, [tensor], [name], keepdims=0))
+            probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
+    results = run(probe, feeds, "the model on the calibration inputs")
+    if not results:
+        raise ValueError("calibration is empty: pass at least one input.")
+    ranges = {}
+    for i, tensor in enumerate(tensors):
+        low = min(float(result[f"talaria_low_{i}"]) for result in results)
+        high = max(float(result[f"talaria_high_{i}"]) for result in results)
+        if not (isfinite(low) and isfinite(high)):
+            raise ValueError(
+                f"the activation {tensor!r} is not finite on the calibration inputs ({low}, {high}): "
+                "pass other inputs."
+            )
+        ranges[tensor] = (low, high)
+    return ranges

@@ -1,0 +1,253 @@
+"""An ONNX model being rewritten: what it stores, who reads it, and what is put in or taken out.
+
+The model it starts from is never changed. Tensors that nobody touches are copied once, when
+the result is assembled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import prod
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from talaria_widget.graph import UnsupportedModelError
+
+Reader = tuple[NodeProto, int]
+HALF_BYTE = {TensorProto.INT4, TensorProto.UINT4}
+LARGEST_BYTES = 2**31 - 2**20
+MICROSOFT = "com.microsoft"
+LINEAR_OPSET, PER_AXIS_OPSET, HALF_SCALE_OPSET = 10, 13, 19
+
+
+def payload_bytes(tensor: TensorProto) -> int:
+    """Bytes of a stored tensor's elements, without its name and framing."""
+    if tensor.data_type == TensorProto.STRING:
+        return sum(map(len, tensor.string_data))
+    size = prod(tensor.dims)
+    if tensor.data_type in HALF_BYTE:
+        return (size + 1) // 2
+    return size * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def stored_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    """Every tensor a graph stores: initialisers and Constant nodes, those of its branches too."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.type == AttributeProto.TENSOR:
+                yield attribute.t
+            for branch in _branches(attribute):
+                yield from stored_tensors(branch)
+
+
+def tensor_bytes(model: ModelProto) -> int:
+    """Payload bytes of all tensors that a file stores."""
+    return sum(map(payload_bytes, stored_tensors(model.graph)))
+
+
+def check_writable(model: ModelProto) -> None:
+    """Refuse what one ONNX file cannot hold.
+
+    Raises:
+        UnsupportedModelError: external data, or more than 2 GiB of tensors.
+    """
+    for tensor in stored_tensors(model.graph):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise UnsupportedModelError(
+                f"the weight {tensor.name!r} lies in an external data file, which apply cannot "
+                "write yet: load the model with its data first."
+            )
+    total = tensor_bytes(model)
+    if total > LARGEST_BYTES:
+        raise UnsupportedModelError(
+            f"the model stores {total:,} bytes; apply cannot write more than 2 GiB yet."
+        )
+
+
+class Draft:
+    """A model under the knife. `nodes` leaves out the Constant nodes that hold a tensor."""
+
+    def __init__(self, model: ModelProto) -> None:
+        check_writable(model)
+        self.model = model
+        self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        self.outputs = frozenset(o.name for o in model.graph.output)
+        self.captured = frozenset(_captured(model.graph))
+        self.stored: dict[str, TensorProto] = {t.name: t for t in model.graph.initializer}
+        self.nodes: list[NodeProto] = []
+        self._constants: list[NodeProto] = []
+        for node in model.graph.node:
+            if (tensor := _constant_tensor(node)) is not None:
+                self.stored[node.output[0]] = tensor
+                self._constants.append(node)
+            else:
+                copy = NodeProto()
+                copy.CopyFrom(node)
+                self.nodes.append(copy)
+        self._original = dict(self.stored)
+        self._names = {name for node in model.graph.node for name in (*node.input, *node.output)}
+        self._names |= {*self.stored, *(i.name for i in model.graph.input), *self.captured}
+        self._node_names = {node.name for node in model.graph.node}
+        self._domains = {o.domain for o in model.opset_import}
+
+    def readers(self, name: str) -> list[Reader]:
+        """Nodes that read a value, with the position of the input."""
+        return [(n, i) for n in self.nodes for i, read in enumerate(n.input) if read == name]
+
+    def producers(self) -> dict[str, NodeProto]:
+        """The node that makes each value."""
+        return {name: node for node in self.nodes for name in node.output if name}
+
+    def array(self, name: str) -> NDArray[np.generic]:
+        """A stored tensor's values."""
+        return np.asarray(numpy_helper.to_array(self.stored[name]))
+
+    def fresh(self, name: str) -> str:
+        """This name, or the first of `name_2`, `name_3` ... that is free."""
+        chosen, count = name, 1
+        while chosen in self._names:
+            count += 1
+            chosen = f"{name}_{count}"
+        self._names.add(chosen)
+        return chosen
+
+    def store(self, name: str, values: NDArray[np.generic]) -> str:
+        """Keep a new tensor in the file; returns the name it got."""
+        name = self.fresh(name)
+        self.stored[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        return name
+
+    def replace(self, name: str, values: NDArray[np.generic]) -> None:
+        """Give a stored tensor other values."""
+        self.stored[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+
+    def drop(self, name: str) -> None:
+        """Stop storing a tensor."""
+        del self.stored[name]
+
+    def add(
+        self, op_type: str, inputs: Iterable[str], output: str, *, domain: str = "", **attrs: object
+    ) -> str:
+        """Put in a node of one output; returns the output's name."""
+        name = f"{output}/{op_type}"
+        while name in self._node_names:
+            name += "_"
+        self._node_names.add(name)
+        self._domains.add(domain)
+        node = helper.make_node(op_type, list(inputs), [output], name, domain=domain, **attrs)
+        self.nodes.append(node)
+        return output
+
+    def remove(self, nodes: Iterable[NodeProto]) -> None:
+        """Take nodes out."""
+        gone = {id(node) for node in nodes}
+        self.nodes = [node for node in self.nodes if id(node) not in gone]
+
+    def finish(self) -> ModelProto:
+        """The new model: unread tensors left out, nodes in an order that runs."""
+        read = {name for node in self.nodes for name in node.input} | self.outputs | self.captured
+        result = ModelProto()
+        source = self.model
+        result.ir_version = max(source.ir_version, 4)
+        result.producer_name, result.producer_version = source.producer_name, source.producer_version
+        result.domain, result.doc_string = source.domain, source.doc_string
+        result.model_version = source.model_version
+        result.opset_import.extend(source.opset_import)
+        known = {"", "ai.onnx", *(o.domain for o in source.opset_import)}
+        result.opset_import.extend(helper.make_opsetid(d, 1) for d in self._domains - known)
+        result.metadata_props.extend(source.metadata_props)
+        result.functions.extend(source.functions)
+        graph = result.graph
+        graph.name, graph.doc_string = source.graph.name, source.graph.doc_string
+        dropped = self._original.keys() - self.stored.keys()
+        graph.input.extend(i for i in source.graph.input if i.name not in dropped)
+        graph.output.extend(source.graph.output)
+        graph.value_info.extend(source.graph.value_info)
+        graph.sparse_initializer.extend(source.graph.sparse_initializer)
+        as_nodes = set()
+        for node in self._constants:
+            name = node.output[0]
+            if self.stored.get(name) is self._original[name] and name in read:
+                graph.node.add().CopyFrom(node)
+                as_nodes.add(name)
+        graph.initializer.extend(
+            t for name, t in self.stored.items() if name in read and name not in as_nodes
+        )
+        made = {*self.stored, *(i.name for i in source.graph.input)}
+        made |= {name for s in source.graph.sparse_initializer for name in (s.values.name,)}
+        graph.node.extend(_in_order(self.nodes, made))
+        return result
+
+
+def _constant_tensor(node: NodeProto) -> TensorProto | None:
+    if node.op_type != "Constant":
+        return None
+    return next((a.t for a in node.attribute if a.type == AttributeProto.TENSOR), None)
+
+
+def _branches(attribute: AttributeProto) -> list[GraphProto]:
+    if attribute.type == AttributeProto.GRAPH:
+        return [attribute.g]
+    return list(attribute.graphs)
+
+
+def _captured(graph: GraphProto) -> Iterator[str]:
+    """Names that nodes inside branches read; more than the outer ones among them does no harm."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            for branch in _branches(attribute):
+                yield from (name for inner in branch.node for name in inner.input)
+                yield from (output.name for output in branch.output)
+                yield from _captured(branch)
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    yield from node.input
+    for attribute in node.attribute:
+        for branch in _branches(attribute):
+            for inner in branch.node:
+                yield from _reads(inner)
+
+
+def _in_order(nodes: list[NodeProto], known: set[str]) -> list[NodeProto]:
+    """A stable order in which every value is made before it is read."""
+    maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    done: set[int] = set()
+    ordered: list[NodeProto] = []
+    for first in range(len(nodes)):
+        stack = [first]
+        while stack:
+            index = stack[-1]
+            if index in done:
+                stack.pop()
+                continue
+            reads = {maker[n] for n in _reads(nodes[index]) if n in maker and n not in known}
+            waiting = [i for i in reads if i not in done and i != index]
+            if waiting:
+                stack.extend(sorted(waiting, reverse=True))
+                continue
+            done.add(index)
+            ordered.append(nodes[index])
+            stack.pop()
+    return ordered
+
+
+def attribute(node: NodeProto, name: str, default: object) -> object:
+    """A node's attribute, or the default."""
+    for item in node.attribute:
+        if item.name == name:
+            return onnx.helper.get_attribute_value(item)
+    return default
+
+
+def linear_domain(draft: Draft, *, per_axis: bool = False, half: bool = False) -> str:
+    """Where QuantizeLinear and DequantizeLinear come from: ONNX Runtime's own operators, where
+    the model's opset has none that do this."""
+    needed = HALF_SCALE_OPSET if half else PER_AXIS_OPSET if per_axis else LINEAR_OPSET
+    return "" if draft.opset >= needed else MICROSOFT

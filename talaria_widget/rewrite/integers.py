@@ -1,0 +1,55 @@
+"""Numbers as integers with a scale: the arithmetic of int8 weights, int32 biases, activations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+LARGEST = 127
+BIAS_LARGEST = 2.0**30
+
+
+def weight_scale(values: NDArray[np.generic], axis: int | None) -> Floats:
+    """Symmetric scales: the largest magnitude / 127, per index of `axis`, or one for all.
+
+    A channel of zeros takes the largest scale of the others, so that a bias in units of it
+    stays precise.
+    """
+    magnitude = np.abs(values.astype(np.float32))
+    others = None if axis is None else tuple(i for i in range(values.ndim) if i != axis)
+    scale = np.asarray(magnitude.max(axis=others, initial=0.0) / LARGEST, dtype=np.float32)
+    fallback = float(scale.max(initial=0.0)) or 1.0
+    return np.asarray(np.where(scale > 0, scale, np.float32(fallback)), dtype=np.float32)
+
+
+def widen_for_bias(scale: Floats, bias: Floats, input_scale: np.float32) -> Floats:
+    """Weight scales, raised where the int32 bias (in units of both scales) would overflow."""
+    least = np.abs(bias) / (np.float64(input_scale) * BIAS_LARGEST)
+    if scale.ndim == 0:
+        least = least.max(initial=0.0)
+    return np.maximum(scale, least).astype(np.float32)
+
+
+def quantize_weight(
+    values: NDArray[np.generic], scale: Floats, axis: int | None
+) -> NDArray[np.int8]:
+    """Round to the nearest of -127 ... 127 steps of the scale."""
+    shape = [1] * values.ndim
+    if axis is not None:
+        shape[axis] = -1
+    steps = np.rint(values.astype(np.float32) / scale.reshape(shape))
+    return np.clip(steps, -LARGEST, LARGEST).astype(np.int8)
+
+
+def quantize_bias(values: Floats, scale: Floats) -> NDArray[np.int32]:
+    """Round to the nearest step of the scale."""
+    return np.rint(values.astype(np.float64) / scale.astype(np.float64)).astype(np.int32)
+
+
+def activation_scale(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of the 256 steps from low to high, with 0 exactly on a step."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / 255) if high > low else np.float32(1)
+    zero = round(-low / float(scale))
+    return scale, np.uint8(min(max(zero, 0), 255))

@@ -1,0 +1,76 @@
+"""Batch normalisation folded into the convolution before it, as every toolchain does."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from talaria_widget.rewrite.draft import Draft, attribute
+
+EPSILON = 1e-5
+
+
+def fold_norms(model: ModelProto) -> ModelProto:
+    """A model without the BatchNormalization nodes that follow a convolution.
+
+    The convolution keeps its weight's name and gets a bias `<weight's stem>.bias` where it
+    had none; its output takes the norm's name. With per-channel gain
+    `g = scale / sqrt(variance + epsilon)`: weight x g, and (bias - mean) x g + shift.
+    Left alone: norms in training mode, weights used twice, convolutions read by others too.
+    """
+    draft = Draft(model)
+    producers = draft.producers()
+    for norm in [node for node in draft.nodes if node.op_type == "BatchNormalization"]:
+        conv = producers.get(norm.input[0])
+        if conv is not None and _foldable(draft, conv, norm):
+            _fold(draft, conv, norm)
+            producers[conv.output[0]] = conv
+    return draft.finish()
+
+
+def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
+    if conv.op_type not in ("Conv", "ConvTranspose") or attribute(norm, "training_mode", 0):
+        return False
+    if conv.op_type == "ConvTranspose" and attribute(conv, "group", 1) != 1:
+        return False
+    made, weight = conv.output[0], conv.input[1]
+    constants = [*norm.input[1:5], *(name for name in conv.input[1:] if name)]
+    return (
+        all(name in draft.stored for name in constants)
+        and len([name for name in norm.output if name]) == 1
+        and made not in draft.outputs | draft.captured
+        and len(draft.readers(made)) == 1
+        and len(draft.readers(weight)) == 1
+        and weight not in draft.outputs | draft.captured
+    )
+
+
+def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
+    scale, shift, mean, variance = (_wide(draft, name) for name in norm.input[1:5])
+    epsilon = attribute(norm, "epsilon", EPSILON)
+    assert isinstance(epsilon, float)
+    gain = scale / np.sqrt(variance + epsilon)
+    name = conv.input[1]
+    weight = _wide(draft, name)
+    dtype = draft.array(name).dtype
+    axis = 0 if conv.op_type == "Conv" else 1
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    draft.replace(name, (weight * gain.reshape(shape)).astype(dtype))
+    old = conv.input[2] if len(conv.input) > 2 else ""
+    bias = ((_wide(draft, old) if old else 0.0) - mean) * gain + shift
+    if old and len(draft.readers(old)) == 1 and old not in draft.captured | draft.outputs:
+        draft.replace(old, bias.astype(dtype))
+        new = old
+    else:
+        stem = name.removesuffix(".weight")
+        new = draft.store(f"{stem}.bias", bias.astype(dtype))
+    del conv.input[2:]
+    conv.input.append(new)
+    conv.output[0] = norm.output[0]
+    draft.remove([norm])
+
+
+def _wide(draft: Draft, name: str) -> NDArray[np.float64]:
+    return draft.array(name).astype(np.float64)

@@ -1,0 +1,99 @@
+"""Where a stored weight is used in an ONNX model, and which of its axes are output channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from onnx import NodeProto
+
+from talaria_widget.rewrite.draft import Draft, attribute
+
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+MOVES = frozenset(
+    {"Identity", "Transpose", "Slice", "Concat", "Unsqueeze", "Squeeze", "Reshape", "Split"}
+)
+
+Axis = Callable[[NodeProto, int, int], int | None]
+
+
+def _matmul_axis(_node: NodeProto, slot: int, rank: int) -> int | None:
+    return rank - 1 if slot == 1 else rank - 2 if rank > 1 else None
+
+
+def _gemm_axis(node: NodeProto, slot: int, _rank: int) -> int | None:
+    if slot == 0:
+        return 1 if attribute(node, "transA", 0) else 0
+    return (0 if attribute(node, "transB", 0) else 1) if slot == 1 else None
+
+
+def _gather_axis(node: NodeProto, slot: int, _rank: int) -> int | None:
+    return 0 if slot == 0 and attribute(node, "axis", 0) == 0 else None
+
+
+CHANNEL_AXIS: Mapping[str, Axis] = {
+    "Conv": lambda _node, slot, _rank: 0 if slot == 1 else None,
+    "ConvTranspose": lambda _node, slot, _rank: 1 if slot == 1 else None,
+    "Gemm": _gemm_axis,
+    "MatMul": _matmul_axis,
+    "Gather": _gather_axis,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A node that reads a weight, perhaps transposed on the way.
+
+    `axis` is the weight's own axis of output channels; `None` where the node has none.
+    """
+
+    node: NodeProto
+    slot: int
+    axis: int | None
+
+
+def permutation(node: NodeProto, rank: int) -> tuple[int, ...]:
+    """How a Transpose or Identity orders the axes of a value of this rank."""
+    if node.op_type == "Identity":
+        return tuple(range(rank))
+    given = cast("list[int] | None", attribute(node, "perm", None))
+    return tuple(given) if given else tuple(reversed(range(rank)))
+
+
+def uses(draft: Draft, weight: str) -> list[Use]:
+    """The nodes that use a weight, looked for through Transpose and Identity."""
+    rank = len(draft.stored[weight].dims)
+    return list(_uses(draft, weight, tuple(range(rank))))
+
+
+def _uses(draft: Draft, value: str, axes: tuple[int, ...]) -> Iterator[Use]:
+    for node, slot in draft.readers(value):
+        if node.op_type in ("Transpose", "Identity"):
+            order = permutation(node, len(axes))
+            yield from _uses(draft, node.output[0], tuple(axes[i] for i in order))
+            continue
+        rule = CHANNEL_AXIS.get(node.op_type)
+        axis = rule(node, slot, len(axes)) if rule is not None and node.domain == "" else None
+        yield Use(node, slot, None if axis is None else axes[axis])
+
+
+def channel_axis(found: list[Use]) -> int:
+    """The axis that gets a scale per index: that of the first product, else of a lookup, else 0."""
+    products = [u.axis for u in found if u.axis is not None and u.node.op_type != "Gather"]
+    return products[0] if products else 0
+
+
+def feeds_recurrent(draft: Draft, weight: str) -> bool:
+    """Whether a weight ends, rearranged or not, in a recurrent node."""
+    seen: set[str] = set()
+    waiting = [weight]
+    while waiting:
+        value = waiting.pop()
+        seen.add(value)
+        for node, _ in draft.readers(value):
+            if node.op_type in RECURRENT:
+                return True
+            if node.op_type in MOVES:
+                waiting.extend(name for name in node.output if name not in seen)
+    return False

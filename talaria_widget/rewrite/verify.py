@@ -1,0 +1,102 @@
+"""How far a written file is from the model that it was made of, on two inputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.rewrite.child import Arrays, run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOISE = 0.1
+
+
+def vary(feed: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    """Another input of the same shapes and dtypes: the values in another order, floats noisy.
+
+    Values stay in the range of the given ones, so that indices and masks stay valid.
+    """
+    random = np.random.default_rng(0)
+    varied: Arrays = {}
+    for name, array in feed.items():
+        other = random.permutation(array.reshape(-1)).reshape(array.shape)
+        if np.issubdtype(array.dtype, np.floating):
+            spread = float(np.std(array.astype(np.float64))) or 1.0
+            noise = random.normal(scale=NOISE * spread, size=array.shape)
+            other = (other + noise).astype(array.dtype)
+        varied[name] = np.ascontiguousarray(other)
+    return varied
+
+
+def compare(before: ModelProto, after: ModelProto, feed: Mapping[str, NDArray[np.generic]]) -> float:
+    """The largest difference of two files' outputs, relative to the largest value of each output.
+
+    Both run in ONNX Runtime, in a child process, on the given input and on a varied one.
+
+    Raises:
+        UnsupportedModelError: ONNX Runtime cannot run one of them, or crashed.
+    """
+    feeds = [dict(feed), vary(feed)]
+    expected = [list(r.values()) for r in run(before, feeds, "the model")]
+    return _largest(expected, run(after, feeds, "the compressed model"))
+
+
+def verify(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, proto: ModelProto
+) -> float:
+    """The same difference between a file and the module that it was made of.
+
+    Raises:
+        UnsupportedModelError: as `compare`, or the outputs are not as many or not of the shapes.
+    """
+    import torch
+    from torch.utils import _pytree as pytree
+
+    from talaria_widget.rewrite.inputs import feed, refill
+
+    feeds = [feed(model, args, kwargs, proto)]
+    feeds.append(vary(feeds[0]))
+    expected = []
+    for values in feeds:
+        filled, named = refill(model, args, kwargs, values)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            outputs = copy.deepcopy(model)(*filled, **named)
+        leaves = [x for x in pytree.tree_leaves(outputs) if isinstance(x, torch.Tensor)]
+        expected.append([leaf.detach().cpu().numpy() for leaf in leaves])
+    return _largest(expected, run(proto, feeds, "the compressed model"))
+
+
+def _largest(expected: Iterable[list[NDArray[np.generic]]], results: Iterable[Arrays]) -> float:
+    worst = 0.0
+    for wanted, got in zip(expected, results, strict=True):
+        if len(wanted) != len(got):
+            raise UnsupportedModelError(
+                f"the file has {len(got)} outputs, the model {len(wanted)}."
+            )
+        for reference, (name, value) in zip(wanted, got.items(), strict=True):
+            if reference.shape != value.shape:
+                raise UnsupportedModelError(
+                    f"the output {name!r} has shape {value.shape}, the model's {reference.shape}."
+                )
+            worst = max(worst, _difference(reference, value))
+    return worst
+
+
+def _difference(reference: NDArray[np.generic], value: NDArray[np.generic]) -> float:
+    if reference.size == 0 or reference.dtype.kind in "OSU":
+        return 0.0
+    a, b = reference.astype(np.float64), value.astype(np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    finite = np.isfinite(a) & np.isfinite(b)
+    if not (same | finite).all():
+        return float("inf")
+    size = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a[~same] - b[~same]).max(initial=0.0)) / size
