@@ -1,0 +1,211 @@
+"""Make our ops of the nodes that remain to run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import onnx
+
+from talaria_widget.frontends.onnx.control import held, operations, outer_names
+from talaria_widget.frontends.onnx.names import (
+    module_classes,
+    module_path,
+    source_line,
+    unique,
+    weight_stem,
+)
+from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
+from talaria_widget.frontends.onnx.shapes import Known
+from talaria_widget.frontends.onnx.stored import Stored
+from talaria_widget.frontends.onnx.types import target
+from talaria_widget.graph import Op, Role, Tensor
+
+_RANK: Mapping[str, int] = {"constant": 0, "buffer": 1, "parameter": 2, "weight": 3}
+
+
+@dataclass(slots=True)
+class Built:
+    """The ops and tensors of a graph while they are being made."""
+
+    known: Known
+    ops: list[Op] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    noise: Counter[str] = field(default_factory=Counter)
+    renamed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def build(known: Known) -> Built:
+    """One op per node that does something; the others are counted as noise by operator."""
+    built = Built(known, noise=Counter(known.folded))
+    for node, given in known.nodes:
+        if _does_nothing(node, given, known):
+            built.renamed[node.output[0]] = resolve(built, node.input[0])
+            built.noise[target(node)] += 1
+        else:
+            built.ops.append(_op(built, node, given))
+    names = unique([op.name for op in built.ops])
+    built.ops = [replace(op, name=name) for op, name in zip(built.ops, names, strict=True)]
+    return built
+
+
+def resolve(built: Built, name: str) -> str:
+    """The tensor that a name stands for once nodes that do nothing are gone."""
+    return built.renamed.get(name, name)
+
+
+def _does_nothing(node: onnx.NodeProto, given: Mapping[str, Any], known: Known) -> bool:
+    if node.domain not in ("", "ai.onnx") or not node.input:
+        return False
+    if node.op_type == "Cast":
+        before = known.dtypes.get(node.input[0])
+        return before is not None and before == known.dtypes.get(node.output[0])
+    if node.op_type == "Dropout":
+        training = known.values.get(node.input[2]) if len(node.input) > 2 else None
+        return (len(node.input) < 3 or not node.input[2]) or (training is not None and not training)
+    return node.op_type == "Identity"
+
+
+def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
+    known = built.known
+    full = target(node)
+    stored = {
+        slot: known.stored[name].shape
+        for slot, name in enumerate(node.input)
+        if name in known.stored and known.stored[name].numeric
+    }
+    operator = specialise(node.op_type, OPERATORS.get(full, UNKNOWN), given, stored)
+    inputs, weights, order = _operands(built, node, operator)
+    label = node.name or node.output[0]
+    if operator.kind == "control":
+        _enter_branches(built, node, given, label, inputs, weights)
+    shapes = [known.shapes.get(name) for name in node.input]
+    attrs = operator.attributes(given, shapes, [known.shapes.get(n) for n in node.output])
+    attrs["node"] = label
+    if operator.kind == "matmul" and weights:
+        attrs["operands"] = tuple(order)
+    for name in node.output:
+        if name:
+            _enter(built, Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown")))
+    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    built.modules.update(module_classes(metadata))
+    stem = next((s for s in map(weight_stem, weights) if s is not None), None)
+    path = module_path(node, metadata, stem)
+    owns = any(built.tensors[name].role == "weight" for name in weights)
+    return Op(
+        name=_name(node, operator, stem, path if owns else ""),
+        kind=operator.kind,
+        target=full,
+        path=path,
+        source=source_line(metadata),
+        inputs=tuple(inputs),
+        outputs=tuple(name for name in node.output if name),
+        weights=tuple(weights),
+        attrs=attrs,
+    )
+
+
+def _name(node: onnx.NodeProto, operator: Operator, stem: str | None, path: str) -> str:
+    """The weight's stem; for a weight whose name was made up its module's path; else the node's."""
+    return stem or path or node.name or f"{operator.kind}@{node.output[0]}"
+
+
+def _operands(
+    built: Built, node: onnx.NodeProto, operator: Operator
+) -> tuple[list[str], list[str], list[str]]:
+    """The op's inputs and its weights, main one first; and all of them in the order of data."""
+    known = built.known
+    inputs: list[str] = []
+    weights: list[tuple[int, str]] = []
+    scales: dict[str, None] = {}
+    order: list[str] = []
+    slots = operator.data if operator.data is not None else range(len(node.input))
+    for slot in slots:
+        name = node.input[slot] if slot < len(node.input) else ""
+        if not name:
+            continue
+        entry = known.stored.get(name)
+        if entry is not None and _owned(entry, slot, operator):
+            axis = operator.weights.get(slot)
+            role: Role = "weight" if axis is not None else "parameter"
+            if slot in operator.buffers:
+                role = "buffer"
+            _enter_stored(built, entry, role, axis)
+            scales.update(dict.fromkeys(entry.scales))
+            weights.append((0 if role == "weight" else 1, entry.source))
+            order.append(entry.source)
+            continue
+        inputs.append(_enter_input(built, name, entry))
+        order.append(inputs[-1])
+    for name in scales:
+        if name in known.stored:
+            _enter_stored(built, known.stored[name], "buffer", None)
+            weights.append((2, known.stored[name].source))
+    weights.sort(key=lambda pair: pair[0])
+    return inputs, list(dict.fromkeys(name for _, name in weights)), order
+
+
+def _owned(entry: Stored, slot: int, operator: Operator) -> bool:
+    """Whether a stored tensor is the op's own, rather than a constant of the code."""
+    if slot in operator.weights or slot in operator.buffers:
+        return True
+    if operator.kind in ("conv", "conv_transpose", "linear", "norm", "recurrent", "attention"):
+        return len(entry.shape) > 0
+    return entry.heavy
+
+
+def _enter_input(built: Built, name: str, entry: Stored | None) -> str:
+    known = built.known
+    resolved = resolve(built, name)
+    is_constant = entry is not None or name in known.values
+    role: Role = "constant" if is_constant else "activation"
+    shape, dtype = known.shapes.get(resolved), known.dtypes.get(resolved, "unknown")
+    _enter(built, Tensor(resolved, shape, dtype, role))
+    return resolved
+
+
+def _enter(built: Built, tensor: Tensor) -> None:
+    built.tensors.setdefault(tensor.name, tensor)
+
+
+def _enter_stored(built: Built, entry: Stored, role: Role, axis: int | None) -> None:
+    """A tensor that one op uses as a weight is a weight, whatever others make of it."""
+    earlier = built.tensors.get(entry.source)
+    if earlier is not None and _RANK.get(earlier.role, 0) >= _RANK[role]:
+        return
+    channel = None if axis is None else entry.source_axis(axis)
+    built.tensors[entry.source] = Tensor(
+        entry.source, entry.source_shape, entry.source_dtype, role, channel
+    )
+
+
+def _enter_branches(
+    built: Built,
+    node: onnx.NodeProto,
+    given: Mapping[str, Any],
+    label: str,
+    inputs: list[str],
+    weights: list[str],
+) -> None:
+    """Add what the branches hold and read; the work inside them is not counted, and is said."""
+    known = built.known
+    for name in outer_names(given):
+        entry = known.stored.get(name)
+        if entry is not None and entry.heavy:
+            _enter_stored(built, entry, "parameter", None)
+            weights.append(entry.source)
+        elif name in known.dtypes or name in known.shapes:
+            inputs.append(_enter_input(built, name, entry))
+    for entry in held(label, given):
+        _enter_stored(built, entry, "parameter", None)
+        weights.append(entry.source)
+    inside = operations(given)
+    listed = ", ".join(f"{count} {name}" for name, count in inside.most_common(5))
+    built.notes.append(
+        f"{node.op_type} {label!r}: the work of {inside.total()} operations inside is unknown "
+        f"({listed})"
+    )

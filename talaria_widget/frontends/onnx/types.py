@@ -1,0 +1,71 @@
+"""What ONNX calls things, in our words: dtypes, shapes, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+
+Shape = tuple[int, ...]
+
+_CODES = onnx.TensorProto
+DTYPES: Mapping[int, str] = {
+    _CODES.FLOAT: "float32",
+    _CODES.UINT8: "uint8",
+    _CODES.INT8: "int8",
+    _CODES.UINT16: "uint16",
+    _CODES.INT16: "int16",
+    _CODES.INT32: "int32",
+    _CODES.INT64: "int64",
+    _CODES.STRING: "string",
+    _CODES.BOOL: "bool",
+    _CODES.FLOAT16: "float16",
+    _CODES.DOUBLE: "float64",
+    _CODES.UINT32: "uint32",
+    _CODES.UINT64: "uint64",
+    _CODES.COMPLEX64: "complex64",
+    _CODES.COMPLEX128: "complex128",
+    _CODES.BFLOAT16: "bfloat16",
+    _CODES.FLOAT8E4M3FN: "float8",
+    _CODES.FLOAT8E4M3FNUZ: "float8",
+    _CODES.FLOAT8E5M2: "float8",
+    _CODES.FLOAT8E5M2FNUZ: "float8",
+    _CODES.UINT4: "uint4",
+    _CODES.INT4: "int4",
+}
+
+
+def dtype_name(code: int) -> str:
+    """Our name of an ONNX element type; "unknown" for one that has none."""
+    return DTYPES.get(code, "unknown")
+
+
+def static_shape(kind: onnx.TypeProto) -> Shape | None:
+    """The shape of a tensor type, or `None` where a dimension (or all of them) is open."""
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    if any(not dim.HasField("dim_value") or dim.dim_value < 0 for dim in dims):
+        return None
+    return tuple(dim.dim_value for dim in dims)
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """The attributes of a node, strings decoded; tensors and graphs as they are."""
+    found: dict[str, Any] = {}
+    for attribute in node.attribute:
+        value = onnx.helper.get_attribute_value(attribute)
+        found[attribute.name] = value.decode("utf-8", "replace") if _is_text(value) else value
+    return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, bytes)
+
+
+def target(node: onnx.NodeProto) -> str:
+    """The operator's full name: bare in the standard domain, else with its domain."""
+    if node.domain in ("", "ai.onnx"):
+        return node.op_type
+    return f"{node.domain}.{node.op_type}"
