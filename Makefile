@@ -45,12 +45,12 @@ test: check chromium ## every check and test, the notebook and a real browser in
 	$(RUN) -m pytest
 
 bench: setup chromium ## speed and size beside what they are compared with
-	$(RUN) -m benchmarks.bench_bundle
-	$(RUN) -m benchmarks.bench_analyze
-	$(RUN) -m benchmarks.bench_click
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_bundle
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
 
 accuracy: setup ## predicted against real sizes; writes docs/accuracy.md
-	$(RUN) -m benchmarks.accuracy_size
+	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
 
 dev: setup ## JupyterLab and a bundle that rebuild and reload as the sources change
 	trap 'kill 0' EXIT; npm --prefix js run build -- --watch & \

@@ -17,7 +17,7 @@ CELL_S = 300
 
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs; it runs in `folder`."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=CELL_S, resources={"metadata": {"path": str(folder)}}
     ).execute()

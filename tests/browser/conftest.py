@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,29 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 OpenNotebook = Callable[..., NotebookPage]
-
-
-def chromium() -> str:
-    """`$CHROMIUM`, or the first that PATH knows."""
-    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    if found is None:
-        pytest.fail("no Chromium: set CHROMIUM to one, or run `make chromium`.")
-    return found
 
 
 @pytest.fixture(scope="session")
