@@ -5,16 +5,16 @@ its ops, repetition its blocks.
 
 What a front end promises, per kind (the counters in `work/` read exactly this):
 
-=============== =========================== =========================================================
+=============== =========================== =====================================================
 kind            inputs, then weights        attrs
-=============== =========================== =========================================================
+=============== =========================== =====================================================
 conv            x; weight, bias?            kernel, stride, padding, dilation: tuples; groups: int
 conv_transpose  x; weight, bias?            the same; the weight is (C_in, C_out / groups, *kernel)
 linear          x; weight, bias?            the weight's `channel_axis` is its output axis
 matmul          a, b (or all operands)      equation: str for an einsum, absent for a product a @ b;
-                                            operands: every operand in order where weights are among them
-attention       q, k, v, mask?; weights     causal: bool; heads: int and query_first: bool when the op
-                                            also projects (weights are then the in and out projections)
+                                            operands: every operand, weights among them, in order
+attention       q, k, v, mask?; weights     causal: bool; heads: int, query_first: bool when it
+                                            also projects (its weights are those projections)
 recurrent       x, states...; weights       mode: "lstm" | "gru" | "rnn"; steps, batch, hidden,
                                             layers, directions: int
 embedding       indices; weight             -
@@ -22,7 +22,7 @@ norm            x; scale?, bias?, mean?...  statistics: bool (computed here, or 
 pool            x                           kernel: tuple; mode: "max" | "avg"
 movement        tensors                     free: bool (an alias: no byte moves)
 everything else tensors                     whatever helps a reader
-=============== =========================== =========================================================
+=============== =========================== =====================================================
 
 `word` is the last word of the op's target in lower case ("relu", "layer_norm", "max_pool2d");
 elementwise work is looked up by it.

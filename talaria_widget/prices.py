@@ -18,7 +18,7 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 PROVENANCE = ("modelled", "measured", "vendor")
-BANDED = ("latency_s", "energy_j")
+BOUNDS = ("compute", "memory", "dispatch", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Prices:
     energy: Band  # S x O
     provenance: Ints  # S x O, index of PROVENANCE
     refusal: Ints  # S x O
+    bound: Ints  # S x O, index of BOUNDS
 
     row_weight_start: Ints  # R + 1, into row_weight
     row_weight: Ints

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from talaria_widget.devices import Device
 from talaria_widget.graph import Graph, Work
+from talaria_widget.hardware import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,21 @@ class StoredWeight:
 class Program:
     """Tasks in order of execution, and the weights they keep.
 
-    `aliases` maps a tensor to the one that holds its bytes, where they differ. `removed`
-    counts the ops that the toolchain drops, by kind.
+    `baseline` is the precision of rows without a mark, `written` that of the graph's tensors. `aliases` maps a tensor to the one that
+    holds its bytes, where they differ. `removed` counts the ops that the toolchain drops. Of
+    `operations` ops those in `uncounted` (by target) have no known work.
     """
 
     device: Device
     graph: Graph
     tasks: tuple[Task, ...]
     weights: tuple[StoredWeight, ...]
+    baseline: str = "float32"
+    written: str = "float32"
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     removed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    operations: int = 0
+    uncounted: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def task_of_op(self) -> dict[str, int]:
         """The row of every op that runs."""

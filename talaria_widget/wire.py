@@ -64,7 +64,7 @@ class ProgramMeta(TypedDict):
     `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
     tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O); uint8 `provenance
     refusal` (S x O), `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory,
-    2 dispatch, 255 unknown).
+    2 dispatch, 3 unknown).
     """
 
     revision: int

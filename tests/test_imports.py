@@ -15,11 +15,13 @@ PACKAGE = Path(__file__).parents[1] / "talaria_widget"
 RANKS = {
     "graph": 1,
     "recipe": 1,
+    "tables": 1,
     "work": 2,
     "storage": 2,
-    "devices": 2,
+    "hardware": 2,
     "frontends": 2,
     "edits": 2,
+    "history": 2,
     "choice": 3,
     "program": 3,
     "prices": 4,
@@ -30,9 +32,10 @@ RANKS = {
     "pipeline": 7,
     "charts": 7,
     "wire": 7,
-    "widget": 8,
-    "_api": 9,
-    "__init__": 10,
+    "messages": 8,
+    "widget": 9,
+    "_api": 10,
+    "__init__": 11,
 }
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "altair", "pandas", "numpy", "anywidget")
 MODULES = sorted(PACKAGE.rglob("*.py"))

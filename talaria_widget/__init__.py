@@ -1,0 +1,62 @@
+"""See what every operation of a model costs on a device, and try optimizations before the work.
+
+import talaria_widget as talaria
+talaria.show(model)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from talaria_widget._api import analyze, capture, show
+    from talaria_widget.graph import UnsupportedModelError
+    from talaria_widget.hardware import Device, device, devices
+    from talaria_widget.recipe import Activations, Cast, Quantize, Recipe, Rule
+    from talaria_widget.report import Report
+
+_HOME = {
+    "analyze": "_api",
+    "capture": "_api",
+    "show": "_api",
+    "Device": "hardware",
+    "device": "hardware",
+    "devices": "hardware",
+    "UnsupportedModelError": "graph",
+    "Activations": "recipe",
+    "Cast": "recipe",
+    "Quantize": "recipe",
+    "Recipe": "recipe",
+    "Rule": "recipe",
+    "Report": "report",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Activations",
+    "Cast",
+    "Device",
+    "Quantize",
+    "Recipe",
+    "Report",
+    "Rule",
+    "UnsupportedModelError",
+    "analyze",
+    "capture",
+    "device",
+    "devices",
+    "show",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,131 @@
+"""The functions a user calls: `show`, `analyze`, `capture`, `apply`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from talaria_widget import pipeline
+from talaria_widget.graph import Graph
+from talaria_widget.hardware import Device
+from talaria_widget.hardware import device as read_device
+from talaria_widget.recipe import Recipe, mapping_or_recipe
+from talaria_widget.report import Report
+
+if TYPE_CHECKING:
+    from talaria_widget.widget import Talaria
+
+_last: dict[object, Recipe] = {}
+"""The last recipe of each live model, by identity (by text for a path)."""
+
+
+def capture(model: object, inputs: Any = None) -> Graph:
+    """Read a model into the neutral graph.
+
+    Args:
+        model: a `torch.nn.Module`, an `onnx.ModelProto`, or the path of an ONNX file.
+        inputs: a tensor, a tuple, or a dict of keyword arguments; for ONNX a dict of arrays
+            or shapes. `None`: inferred, and said in `Graph.assumed`.
+
+    Returns:
+        Ops in order of execution, with names, paths, source lines, shapes and weights. The
+        model comes back exactly as it was.
+
+    Raises:
+        TypeError: the model or the inputs are of another kind.
+        ValueError: inputs that do not fit, or that cannot be inferred; says what to pass.
+        UnsupportedModelError: a model or file that cannot be read.
+        FileNotFoundError: a path at which there is nothing.
+
+    Example:
+        >>> from torch import nn
+        >>> [op.kind for op in capture(nn.Sequential(nn.Linear(8, 4), nn.ReLU())).ops]
+        ['linear', 'activation']
+    """
+    return pipeline.capture(model, inputs)
+
+
+def analyze(
+    model: object,
+    inputs: Any = None,
+    *,
+    device: str | Path | Device | None = None,
+    recipe: Recipe | Mapping[Any, Any] | None = None,
+) -> Report:
+    """What a model costs on a device under a recipe, with no browser.
+
+    Args:
+        model: as for `capture`.
+        inputs: as for `capture`.
+        device: a name from `devices()`, a path to a `.toml`, a `Device`, or `None` for the
+            default.
+        recipe: a `Recipe`, a mapping `{match: option}`, or `None` for the empty recipe.
+
+    Returns:
+        The report; its `repr` is a table, `to_frame()` a row per task.
+
+    Raises:
+        ValueError: an unknown device, or a rule that matches no layer; and as `capture`.
+
+    Example:
+        >>> from torch import nn
+        >>> report = analyze(nn.Linear(512, 512), recipe={"*": None})
+        >>> report.totals["macs"] == 512 * 512
+        True
+    """
+    return pipeline.analyze(model, inputs, read_device(device), mapping_or_recipe(recipe))
+
+
+def show(
+    model: object,
+    inputs: Any = None,
+    *,
+    device: str | Path | Device | None = None,
+    recipe: Recipe | Mapping[Any, Any] | None = None,
+) -> Talaria:
+    """The widget: the same report, to look at and to change by clicks.
+
+    Args:
+        model: as for `capture`.
+        inputs: as for `capture`.
+        device: as for `analyze`.
+        recipe: what to start from; `None` takes up the last recipe of the same live model,
+            `Recipe({})` starts empty.
+
+    Returns:
+        The widget, displayed when it ends a cell.
+
+    Raises:
+        ValueError: as `analyze`.
+        TypeError: as `analyze`.
+    """
+    from talaria_widget import widget as widgets
+
+    on = read_device(device)
+    key = _identity(model)
+    kept = recipe is None and bool(_last.get(key))
+    start = _last.get(key, Recipe()) if recipe is None else mapping_or_recipe(recipe)
+    graph = pipeline.capture(model, inputs)
+    view = widgets.Talaria(graph, on, start, notice=widgets.KEPT if kept else "")
+    view._saved = _keeper(model, key)
+    return view
+
+
+def _identity(model: object) -> object:
+    return str(Path(model).expanduser().resolve()) if isinstance(model, str | Path) else id(model)
+
+
+def _keeper(model: object, key: object) -> Any:
+    """Remember recipes for a model while it lives."""
+    if not isinstance(key, str):
+        try:
+            weakref.finalize(model, _last.pop, key, None)
+        except TypeError:
+            return lambda _recipe: None
+
+    def keep(recipe: Recipe) -> None:
+        _last[key] = recipe
+
+    return keep

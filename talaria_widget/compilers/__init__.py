@@ -1,0 +1,1 @@
+"""Compilers: a graph made into a program, and its options priced."""

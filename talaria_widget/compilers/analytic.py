@@ -1,0 +1,222 @@
+"""The analytic compiler: a graph made into a program by `fusion`, for devices we only model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import MappingProxyType
+
+from talaria_widget.compilers.fusion import Fusion, Group, fuse
+from talaria_widget.graph import Graph, Op, Tensor, Work
+from talaria_widget.hardware import Device
+from talaria_widget.program import Program, StoredWeight, Task
+from talaria_widget.work import count
+
+STORED_ROLES = frozenset({"weight", "parameter", "buffer"})
+
+
+def compile(graph: Graph, device: Device) -> Program:
+    """Fuse a graph into the tasks that the device runs, with the weights they keep."""
+    fusion = fuse(graph)
+    work = [count(graph, op) for op in graph.ops]
+    reads = _reads(graph, fusion)
+    written = _written(graph)
+    tasks = tuple(_task(graph, fusion, group, work, reads) for group in fusion.groups)
+    return Program(
+        device=device,
+        graph=graph,
+        tasks=tasks,
+        weights=_stored(graph, fusion),
+        baseline=_baseline(device, written),
+        written=written,
+        aliases=MappingProxyType(dict(fusion.aliases)),
+        removed=MappingProxyType(dict(fusion.removed)),
+        operations=len(graph.ops),
+        uncounted=MappingProxyType(
+            Counter(
+                op.target
+                for op, done in zip(graph.ops, work, strict=True)
+                if done.macs is None or done.flops is None
+            )
+        ),
+    )
+
+
+def _written(graph: Graph) -> str:
+    """The floating-point precision that the model is written in: that of most weights."""
+    sizes: Counter[str] = Counter()
+    for tensor in graph.tensors.values():
+        if tensor.role in STORED_ROLES and tensor.floating:
+            sizes[tensor.dtype] += tensor.size or 0
+    found = sizes.most_common(1)
+    return found[0][0] if found else "float32"
+
+
+def _baseline(device: Device, written: str) -> str:
+    """The precision that rows run in unmarked: the device's, or the model's own."""
+    if device.baseline != "stored":
+        return device.baseline
+    return written if written in device.ops_per_s else "float32"
+
+
+def _reads(graph: Graph, fusion: Fusion) -> Counter[str]:
+    """How many ops read each tensor, views resolved; the model's outputs count as one each."""
+    readers: Counter[str] = Counter()
+    for group in fusion.groups:
+        for i in group.ops:
+            readers.update({fusion.aliases.get(t, t) for t in graph.ops[i].inputs})
+    readers.update(fusion.aliases.get(t, t) for t in graph.outputs)
+    return readers
+
+
+def _task(
+    graph: Graph, fusion: Fusion, group: Group, work: list[Work], reads: Counter[str]
+) -> Task:
+    ops = [graph.ops[i] for i in group.ops]
+    made = [name for op in ops for name in op.outputs]
+    read = [fusion.aliases.get(t, t) for op in ops for t in dict.fromkeys(op.inputs)]
+    inside: Counter[str] = Counter(
+        t for op in ops for t in {fusion.aliases.get(x, x) for x in op.inputs}
+    )
+    inputs = [t for t in dict.fromkeys(read) if t not in made and t not in fusion.constants]
+    outputs = [t for t in made if reads[t] > inside[t]] or made[-1:]
+    weights = tuple(
+        dict.fromkeys(w for i in group.ops if i not in group.folded for w in graph.ops[i].weights)
+    )
+    main = next((op for op in ops if _owns_weight(graph, op)), ops[0])
+    total = sum((work[i] for i in group.ops), Work())
+    total = Work(
+        total.macs,
+        total.flops,
+        sum((work[i].weight_bytes or 0) for i in group.ops if i not in group.folded),
+        _read_bytes(graph, fusion, ops, inputs),
+        _sum_bytes(graph, outputs),
+    )
+    label = _label(graph, ops, main, group.kind)
+    return Task(
+        name=main.name,
+        kind=group.kind,
+        label=label,
+        ops=tuple(op.name for op in ops),
+        work=total,
+        signature=_signature(graph, ops, label, inputs, outputs),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        weights=weights,
+    )
+
+
+def _owns_weight(graph: Graph, op: Op) -> bool:
+    return any(graph.tensors[w].role == "weight" for w in op.weights)
+
+
+def _read_bytes(graph: Graph, fusion: Fusion, ops: list[Op], inputs: list[str]) -> int | None:
+    """Bytes that enter: of a view no more than it shows, of a whole no more than there is."""
+    entering: dict[str, int] = {}
+    for name in dict.fromkeys(t for op in ops for t in op.inputs):
+        whole = fusion.aliases.get(name, name)
+        if whole not in inputs:
+            continue
+        shown, held = graph.tensors[name].nbytes, graph.tensors[whole].nbytes
+        if shown is None or held is None:
+            return None
+        entering[whole] = min(held, entering.get(whole, 0) + shown)
+    total = sum(entering.values())
+    if ops[0].kind == "movement":
+        return min(total, _sum_bytes(graph, list(ops[-1].outputs)) or total)
+    return total
+
+
+def _sum_bytes(graph: Graph, names: list[str]) -> int | None:
+    sizes = [graph.tensors[name].nbytes for name in names]
+    return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def _label(graph: Graph, ops: list[Op], main: Op, kind: str) -> str:
+    """What a row's type column says: `conv 3×3`, `depthwise 3×3`, `add + relu`."""
+    if main.kind in ("conv", "conv_transpose"):
+        kernel = "×".join(map(str, main.attrs.get("kernel", ())))
+        groups = main.attrs.get("groups", 1)
+        name = "conv" if main.kind == "conv" else "transposed conv"
+        if groups > 1:
+            depthwise = groups == _channels(graph, main)
+            name = "depthwise" if depthwise else f"{name}, {groups} groups"
+        return f"{name} {kernel}".strip()
+    if kind in ("elementwise", "activation", "reduction", "cast"):
+        words = list(dict.fromkeys(op.word for op in ops))
+        return " + ".join(words[:3]) + (" …" if len(words) > 3 else "")
+    if kind in ("linear", "matmul", "attention", "embedding", "softmax"):
+        return kind
+    return main.word if kind != "norm" or len(ops) == 1 else "norm"
+
+
+def _channels(graph: Graph, op: Op) -> int | None:
+    shape = graph.tensors[op.inputs[0]].shape if op.inputs else None
+    return shape[1] if shape is not None and len(shape) > 1 else None
+
+
+def _signature(
+    graph: Graph, ops: list[Op], label: str, inputs: list[str], outputs: list[str]
+) -> str:
+    """Tasks with equal signatures cost the same: same ops, shapes, dtypes, strides."""
+    tensors = graph.tensors
+    parts = [label]
+    for op in ops:
+        attrs = [
+            (k, op.attrs[k])
+            for k in ("stride", "dilation", "groups", "causal", "steps")
+            if k in op.attrs
+        ]
+        weights = [_spec(tensors[w]) for w in op.weights]
+        parts.append(f"{op.kind}:{op.word}{attrs}{weights}")
+    parts += [_spec(tensors[t]) for t in (*inputs, *outputs)]
+    return "|".join(parts)
+
+
+def _spec(tensor: Tensor) -> str:
+    return f"{tensor.shape}{tensor.dtype}"
+
+
+def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
+    """What the container keeps: every weight once, folded norms as their layer's bias."""
+    folded = {i for group in fusion.groups for i in group.folded}
+    roles = STORED_ROLES | ({"constant"} if graph.framework == "onnx" else set())
+    stored: dict[str, StoredWeight] = {}
+    for i, op in enumerate(graph.ops):
+        if i in folded:
+            continue
+        mains = [w for w in op.weights if graph.tensors[w].role == "weight"]
+        for name in (*op.weights, *op.inputs):
+            tensor = graph.tensors[name]
+            if tensor.role not in roles or tensor.shape is None:
+                continue
+            is_main = tensor.role == "weight"
+            leader = name if is_main else None
+            if tensor.role == "parameter" and name in op.weights and len(mains) == 1:
+                leader = mains[0]
+            known = stored.get(name)
+            if known is None or (is_main and known.kind == "embedding"):
+                stored[name] = _weight(tensor, op.kind, leader)
+    for group in fusion.groups:
+        anchor = graph.ops[group.ops[0]]
+        if group.folded and len(anchor.weights) == 1:
+            main = graph.tensors[anchor.weights[0]]
+            assert main.shape is not None
+            channels = _norm_channels(graph, group.folded[0], main)
+            name = f"{main.name.removesuffix('.weight')}.bias (folded)"
+            stored[name] = StoredWeight(name, (channels,), main.dtype, anchor.kind, 0, main.name)
+    return tuple(stored.values())
+
+
+def _norm_channels(graph: Graph, norm: int, main: Tensor) -> int:
+    for name in graph.ops[norm].weights:
+        size = graph.tensors[name].size
+        if size is not None:
+            return size
+    assert main.shape is not None
+    return main.shape[main.channel_axis or 0]
+
+
+def _weight(tensor: Tensor, kind: str, leader: str | None) -> StoredWeight:
+    assert tensor.shape is not None
+    axis = tensor.channel_axis or 0
+    return StoredWeight(tensor.name, tensor.shape, tensor.dtype, kind, axis, leader)

@@ -1,0 +1,230 @@
+"""Which ops a toolchain runs as one: removal of no-ops, folding of constants, fusion.
+
+The patterns are those that ONNX Runtime, Core ML and TensorRT document in common: a
+convolution or matrix product takes the normalisation, bias and activation behind it; matrix
+product, softmax, matrix product become one attention; chains of elementwise ops become one
+pass over the data. Nothing fuses across a value that someone else reads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from talaria_widget.graph import Graph, Op
+
+ANCHORS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
+POINTWISE = frozenset({"elementwise", "activation", "cast"})
+CHAIN = POINTWISE | {"reduction"}
+RANDOM = frozenset({"rand", "randn", "randint", "bernoulli", "dropout", "multinomial", "normal"})
+LONGEST_CHAIN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ops that run as one task, in order; `folded` are norms that vanish into the weights."""
+
+    ops: tuple[int, ...]
+    kind: str
+    folded: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """The groups in order of execution, and what was removed.
+
+    `aliases` maps a tensor that is only a view to the tensor that holds its bytes;
+    `constants` are the tensors known before the model runs.
+    """
+
+    groups: tuple[Group, ...]
+    aliases: Mapping[str, str]
+    constants: frozenset[str]
+    removed: Mapping[str, int]
+
+
+def fuse(graph: Graph) -> Fusion:
+    """Group the ops of a graph into the tasks that a toolchain makes of them."""
+    aliases, constants, removed, kept = _remove(graph)
+    readers = _readers(graph, kept, aliases)
+    taken: set[int] = set()
+    groups: list[Group] = []
+    state = _State(graph, aliases, constants, readers, set(_resolve(graph.outputs, aliases)))
+    for i in kept:
+        if i in taken:
+            continue
+        group = _grow(state, i, taken)
+        taken.update(group.ops)
+        groups.append(group)
+    groups.sort(key=lambda g: g.ops[-1])
+    return Fusion(tuple(groups), aliases, frozenset(constants), removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    graph: Graph
+    aliases: Mapping[str, str]
+    constants: set[str]
+    readers: Mapping[str, tuple[int, ...]]
+    outputs: set[str]
+
+    def inputs(self, op: Op) -> list[str]:
+        """The tensors an op reads that are neither constants nor views."""
+        return [t for t in _resolve(op.inputs, self.aliases) if t not in self.constants]
+
+    def result(self, i: int) -> str:
+        """The one tensor an op makes that counts."""
+        return self.graph.ops[i].outputs[0]
+
+
+def _resolve(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
+    return [aliases.get(name, name) for name in names]
+
+
+def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[int]]:
+    """Views become aliases; what depends on no input is computed before the model runs."""
+    aliases: dict[str, str] = {}
+    constants = {n for n, t in graph.tensors.items() if t.role not in ("input", "activation")}
+    removed: Counter[str] = Counter()
+    kept: list[int] = []
+    for i, op in enumerate(graph.ops):
+        known = all(aliases.get(t, t) in constants for t in op.inputs)
+        free = op.kind == "movement" and bool(op.attrs.get("free"))
+        if known and op.kind not in ("control", "unknown", "embedding") and op.word not in RANDOM:
+            constants.update(op.outputs)
+            removed["constant"] += 1
+        elif (free or _same_dtype_cast(graph, op)) and op.inputs:
+            for out in op.outputs:
+                aliases[out] = aliases.get(op.inputs[0], op.inputs[0])
+            removed[op.kind] += 1
+        else:
+            kept.append(i)
+    return aliases, constants, removed, kept
+
+
+def _same_dtype_cast(graph: Graph, op: Op) -> bool:
+    if op.kind != "cast" or not op.inputs or not op.outputs:
+        return False
+    return graph.tensors[op.inputs[0]].dtype == graph.tensors[op.outputs[0]].dtype
+
+
+def _readers(
+    graph: Graph, kept: Sequence[int], aliases: Mapping[str, str]
+) -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for i in kept:
+        for tensor in set(_resolve(graph.ops[i].inputs, aliases)):
+            found.setdefault(tensor, []).append(i)
+    return {tensor: tuple(ops) for tensor, ops in found.items()}
+
+
+def _grow(state: _State, i: int, taken: set[int]) -> Group:
+    op = state.graph.ops[i]
+    if len(op.outputs) != 1:
+        return Group((i,), op.kind)
+    if op.kind == "matmul":
+        attention = _attention(state, i, taken)
+        if attention:
+            return attention
+    if op.kind in ANCHORS:
+        return _anchor(state, i, taken)
+    if op.kind in CHAIN:
+        ops, _ = _pointwise(state, [i], taken, CHAIN, external=True)
+        kinds = {state.graph.ops[k].kind for k in ops}
+        if len(ops) == 1:
+            return Group((i,), op.kind)
+        if kinds <= {"cast"}:
+            return Group(tuple(ops), "cast")
+        if "reduction" not in kinds:
+            return Group(tuple(ops), "elementwise")
+        return Group(tuple(ops), "norm" if _reads_twice(state, ops) else "reduction")
+    return Group((i,), op.kind)
+
+
+def _reads_twice(state: _State, ops: Sequence[int]) -> bool:
+    """Whether a value is both reduced and used again, as every normalisation does."""
+    seen = Counter(t for k in ops for t in set(state.inputs(state.graph.ops[k])))
+    return any(n > 1 for n in seen.values())
+
+
+def _single_reader(state: _State, tensor: str, taken: set[int]) -> int | None:
+    readers = state.readers.get(tensor, ())
+    if len(readers) != 1 or tensor in state.outputs or readers[0] in taken:
+        return None
+    return readers[0]
+
+
+def _anchor(state: _State, i: int, taken: set[int]) -> Group:
+    ops, folded = [i], []
+    kind = state.graph.ops[i].kind
+    after = _single_reader(state, state.result(i), taken)
+    if after is not None and kind in ("conv", "conv_transpose", "linear"):
+        norm = state.graph.ops[after]
+        stored = norm.kind == "norm" and not norm.attrs.get("statistics", True)
+        if stored and len(norm.outputs) == 1 and state.inputs(norm) == [state.result(i)]:
+            ops.append(after)
+            folded.append(after)
+    ops, _ = _pointwise(state, ops, taken, POINTWISE - {"cast"}, external=False)
+    return Group(tuple(ops), kind, tuple(folded))
+
+
+def _pointwise(
+    state: _State, start: list[int], taken: set[int], kinds: frozenset[str], *, external: bool
+) -> tuple[list[int], str]:
+    """Extend a group by ops over its one live value, as long as one value leaves it.
+
+    With `external`, an op may also read values from elsewhere (a residual).
+    """
+    graph = state.graph
+    ops, live = list(start), {state.result(start[-1])}
+    best, leaving = list(start), state.result(start[-1])
+    while len(ops) < LONGEST_CHAIN + len(start):
+        waiting = {r for t in live for r in state.readers.get(t, ()) if r not in ops}
+        if not waiting or any(t in state.outputs for t in live):
+            break
+        step = min(waiting)
+        op = graph.ops[step]
+        inside = live | {state.result(k) for k in ops[len(start) :]}
+        foreign = [t for t in state.inputs(op) if t not in inside]
+        fits = op.kind in kinds and step not in taken and len(op.outputs) == 1
+        if not fits or (foreign and not external):
+            break
+        ops.append(step)
+        live.add(state.result(step))
+        live = {
+            t
+            for t in live
+            if t in state.outputs or any(r not in ops for r in state.readers.get(t, ()))
+        } or {state.result(step)}
+        if live == {state.result(step)}:
+            best, leaving = list(ops), state.result(step)
+    return best, leaving
+
+
+def _attention(state: _State, i: int, taken: set[int]) -> Group | None:
+    """Matrix product, scale and mask, softmax, matrix product: one attention."""
+    graph, ops = state.graph, [i]
+    for _ in range(6):
+        after = _single_reader(state, state.result(ops[-1]), taken)
+        if after is None or len(graph.ops[after].outputs) != 1:
+            return None
+        ops.append(after)
+        kind = graph.ops[after].kind
+        if kind == "softmax":
+            break
+        if kind not in POINTWISE:
+            return None
+    else:
+        return None
+    for _ in range(3):
+        after = _single_reader(state, state.result(ops[-1]), taken)
+        if after is None or len(graph.ops[after].outputs) != 1:
+            return None
+        ops.append(after)
+        if graph.ops[after].kind == "matmul":
+            first = state.inputs(graph.ops[after])
+            return Group(tuple(ops), "attention") if first else None
+        if graph.ops[after].kind not in POINTWISE:
+            return None
+    return None

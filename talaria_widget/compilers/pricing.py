@@ -1,0 +1,256 @@
+"""Prices of a program by formula: a roofline per task, the container's rules per weight.
+
+    latency = max(compute, memory) + dispatch
+    compute = 2 x MACs / (peak x efficiency of the class) + other FLOPs / (peak x "other")
+    memory  = bytes / rate of the memory that holds them
+    energy  = mean power x latency where a power is known, else
+              MACs x energy per MAC + bits x energy per bit
+
+(Williams, Waterman and Patterson, "Roofline", CACM 52(4), 2009; energy bottom-up after
+Horowitz, ISSCC 2014.) What is not known is NaN, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talaria_widget.compilers import stored
+from talaria_widget.compilers.menu import menu
+from talaria_widget.graph import DTYPE_BITS, Graph, Op
+from talaria_widget.hardware import Device, MenuOption
+from talaria_widget.prices import BOUNDS, Band, Prices
+from talaria_widget.program import Program, Task
+from talaria_widget.recipe import Option
+
+Array = NDArray[Any]
+
+ON_CHIP_ENERGY = 0.1
+"""A bit from on-chip memory costs this share of one from DRAM. 1 MB of SRAM is a hundredth
+(14 against 1300 pJ per 64 bits, Jouppi et al., ISCA 2021, table 2); larger arrays and the way
+there cost more, so a tenth is assumed."""
+
+UNPRICED = frozenset({"control", "unknown"})
+
+
+def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
+    """Every line of the menu, and the options `asked` for, priced for every row."""
+    lines = menu(program, asked)
+    weights = stored.table(program, lines)
+    precisions = tuple(dict.fromkeys([program.baseline, *(m.activations for m in lines)]))
+    signature, first = _signatures(program.tasks)
+    rows = _price_rows(program, [program.tasks[r] for r in first], first, weights, lines)
+    latency, energy, bound = rows
+    reasons = list(weights.reasons)
+    refusal = _refusals(program, [program.tasks[r] for r in first], lines, reasons)
+    cast_latency, cast_energy, tensors = _tensors(program, precisions)
+    return Prices(
+        options=tuple(line.option for line in lines),
+        labels=tuple(line.label for line in lines),
+        precisions=precisions,
+        precision_bytes=np.array([DTYPE_BITS[p] / 8 for p in precisions]),
+        column_precision=np.array([precisions.index(m.activations) for m in lines], np.int32),
+        reasons=tuple(reasons),
+        row_signature=signature,
+        latency=latency,
+        energy=energy,
+        provenance=np.zeros(refusal.shape, np.uint8),
+        refusal=refusal,
+        bound=bound,
+        row_weight_start=weights.row_start,
+        row_weight=weights.row_weight,
+        weight_leader=weights.leader,
+        weight_bytes=weights.bytes,
+        weight_refusal=weights.refusal,
+        cast_latency=cast_latency,
+        cast_energy=cast_energy,
+        **tensors,
+    )
+
+
+def _signatures(tasks: Sequence[Task]) -> tuple[Array, list[int]]:
+    """The signature of each row, and the first row of each signature."""
+    seen: dict[str, int] = {}
+    first: list[int] = []
+    rows = np.zeros(len(tasks), np.int32)
+    for r, task in enumerate(tasks):
+        if task.signature not in seen:
+            seen[task.signature] = len(first)
+            first.append(r)
+        rows[r] = seen[task.signature]
+    return rows, first
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """Seconds per byte by where the data lies."""
+
+    device: Device
+
+    def of(self, nbytes: Array) -> Array:
+        fits = nbytes <= self.device.on_chip_bytes
+        rate = np.where(fits, self.device.on_chip_bytes_per_s, self.device.bandwidth_bytes_per_s)
+        return nbytes / rate
+
+
+def _price_rows(
+    program: Program,
+    tasks: Sequence[Task],
+    first: Sequence[int],
+    weights: stored.Table,
+    lines: Sequence[MenuOption],
+) -> tuple[Band, Band, Array]:
+    """Latency, energy and what bounds them: one row per signature, one column per line."""
+    device, graph = program.device, program.graph
+    ops = {op.name: op for op in graph.ops}
+    macs = _floats([t.work.macs for t in tasks])[:, None]
+    flops = _floats([t.work.flops for t in tasks])[:, None]
+    moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None]
+    unpriced = np.array([bool({ops[n].kind for n in t.ops} & UNPRICED) for t in tasks])
+    macs[unpriced] = np.nan
+    share = np.array([device.efficiency[_class(graph, ops, t)] for t in tasks])[:, None]
+
+    peak = np.array([device.ops_per_s.get(m.compute, np.nan) for m in lines])[None, :]
+    scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
+    compute = 2 * macs / (peak * share) + (flops - 2 * macs) / (peak * device.efficiency["other"])
+    activations = moved * scale[None, :]
+    streamed = weights.row_bytes[first] * _used(graph, tasks)[:, None]
+
+    rates = _Rates(device)
+    resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
+    weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
+    memory = rates.of(activations) + streamed / weight_rate
+    decode = np.array([m.decode for m in lines])[None, :]
+    memory = memory + decode * (streamed + 2 * streamed[:, :1]) / device.on_chip_bytes_per_s
+
+    seconds = np.maximum(compute, memory) + device.dispatch_s
+    bound = np.where(compute >= memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
+    bound = np.where(
+        np.maximum(compute, memory) < device.dispatch_s, BOUNDS.index("dispatch"), bound
+    )
+    bound = np.where(np.isnan(seconds), BOUNDS.index("unknown"), bound)
+
+    if device.power_w is not None:
+        joules = device.power_w * seconds
+    else:
+        mac_j = np.array([device.mac_j.get(m.compute, np.nan) for m in lines])[None, :]
+        chip = np.where(activations <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
+        weight_share = ON_CHIP_ENERGY if resident else 1.0
+        bits = 8 * (activations * chip + streamed * weight_share)
+        joules = flops / 2 * mac_j + bits * device.dram_bit_j
+    cannot = np.array([bool(m.reason) for m in lines])
+    seconds[:, cannot] = np.nan
+    joules[:, cannot] = np.nan
+    return _latency(device, seconds), _energy(device, joules), bound.astype(np.uint8)
+
+
+def _used(graph: Graph, tasks: Sequence[Task]) -> Array:
+    """The share of its weights that a task reads: some rows of an embedding, else all."""
+    whole = [sum(graph.tensors[w].nbytes or 0 for w in t.weights) for t in tasks]
+    read = [t.work.weight_bytes for t in tasks]
+    return np.array([min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)])
+
+
+def _both(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _floats(values: Sequence[int | None]) -> Array:
+    return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def _latency(device: Device, seconds: Array) -> Band:
+    low, high = seconds * (1 - device.latency_band), seconds * (1 + device.latency_band)
+    return Band(seconds.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
+
+
+def _energy(device: Device, joules: Array) -> Band:
+    low, high = joules / device.energy_factor, joules * device.energy_factor
+    return Band(joules.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
+
+
+def _class(graph: Graph, ops: dict[str, Op], task: Task) -> str:
+    """The class of efficiency that a task falls in."""
+    if task.kind in ("linear", "matmul", "attention", "recurrent"):
+        return task.kind
+    if task.kind in ("conv", "conv_transpose"):
+        op = ops[task.ops[0]]
+        groups, kernel = op.attrs.get("groups", 1), op.attrs.get("kernel", ())
+        shape = graph.tensors[op.inputs[0]].shape if op.inputs else None
+        if groups > 1 and shape is not None and len(shape) > 1 and groups == shape[1]:
+            return "depthwise"
+        return "pointwise" if kernel and set(kernel) == {1} else "conv"
+    return "other"
+
+
+def _refusals(
+    program: Program, tasks: Sequence[Task], lines: Sequence[MenuOption], reasons: list[str]
+) -> Array:
+    """Whether a row without weights follows its inputs into a line's precision."""
+    codes = np.zeros((len(tasks), len(lines)), np.uint8)
+    kinds = {op.name: op.kind for op in program.graph.ops}
+    for column, line in enumerate(lines):
+        if column == 0:
+            continue
+        follows = program.device.glue.get(line.activations, frozenset())
+        code = _code(reasons, line.reason or f"this kind of operation stays {program.baseline}")
+        for s, task in enumerate(tasks):
+            inside = {kinds[name] for name in task.ops} - line.kinds
+            if line.reason or (line.activations != program.baseline and not inside <= follows):
+                codes[s, column] = code
+    return codes
+
+
+def _code(reasons: list[str], reason: str) -> int:
+    if reason not in reasons:
+        reasons.append(reason)
+    return reasons.index(reason)
+
+
+def _tensors(program: Program, precisions: Sequence[str]) -> tuple[Band, Band, dict[str, Array]]:
+    """Who makes and reads each tensor, and what converting it costs."""
+    graph, tasks, device = program.graph, program.tasks, program.device
+    names: dict[str, int] = {}
+    for tensor in (*graph.inputs, *(t for task in tasks for t in (*task.inputs, *task.outputs))):
+        names.setdefault(tensor, len(names))
+    made = np.full(len(names), -1, np.int32)
+    edges: list[tuple[int, int]] = []
+    for row, task in enumerate(tasks):
+        edges += [(row, names[t]) for t in task.inputs]
+        made[[names[t] for t in task.outputs]] = row
+    ends = [program.aliases.get(t, t) for t in graph.outputs]
+    edges += [(len(tasks), names[t]) for t in dict.fromkeys(ends) if t in names]
+    edge_row = np.array([r for r, _ in edges], np.int32)
+    edge_tensor = np.array([t for _, t in edges], np.int32)
+    last = np.maximum(made, 0)
+    np.maximum.at(last, edge_tensor, np.minimum(edge_row, max(len(tasks) - 1, 0)))
+
+    tensors = [graph.tensors[name] for name in names]
+    size = _floats([t.size for t in tensors])
+    nbytes = np.array([np.nan if t.floating or t.nbytes is None else t.nbytes for t in tensors])
+    sizes, cast = np.unique(np.nan_to_num(size), return_inverse=True)
+    width = np.array([DTYPE_BITS[p] / 8 for p in precisions])
+    moved = sizes[:, None, None] * (width[None, :, None] + width[None, None, :])
+    seconds = _Rates(device).of(moved) + device.dispatch_s
+    if device.power_w is not None:
+        joules = device.power_w * seconds
+    else:
+        chip = np.where(moved <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
+        joules = 8 * moved * chip * device.dram_bit_j
+    return (
+        _latency(device, seconds),
+        _energy(device, joules),
+        {
+            "tensor_row": made,
+            "tensor_last": last.astype(np.int32),
+            "tensor_size": size,
+            "tensor_bytes": nbytes,
+            "tensor_cast": cast.astype(np.int32),
+            "edge_row": edge_row,
+            "edge_tensor": edge_tensor,
+        },
+    )

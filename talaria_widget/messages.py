@@ -1,0 +1,247 @@
+"""The messages that go down to the page, made from programs, prices, reports and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talaria_widget.choice import Choice
+from talaria_widget.hardware import Device
+from talaria_widget.pipeline import Compiled
+from talaria_widget.prices import Band
+from talaria_widget.program import Program
+from talaria_widget.recipe import Option, Recipe, option_label
+from talaria_widget.report import Report
+from talaria_widget.wire import (
+    CorrectionInfo,
+    DeviceInfo,
+    OptionInfo,
+    ProgramMeta,
+    RecipeState,
+    RefusalInfo,
+    ReportMeta,
+    RuleInfo,
+    encode,
+)
+
+CONTAINERS = {
+    "onnxruntime": "as ONNX Runtime stores it",
+    "coreml": "as Core ML stores it",
+    "torchao": "as safetensors store it",
+    "tflite": "as TFLite stores it",
+}
+
+
+def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -> bytes:
+    """The rows, the names and every price: sent once per model and device."""
+    program, prices = compiled.program, compiled.prices
+    graph, tasks = program.graph, program.tasks
+    ops = {op.name: op for op in graph.ops}
+    paths = [ops[task.name].path for task in tasks]
+    meta: ProgramMeta = {
+        "revision": revision,
+        "model": graph.name,
+        "framework": graph.framework,
+        "fingerprint": graph.fingerprint,
+        "device": _device(program.device),
+        "devices": [_device(d) for d in menu],
+        "container": CONTAINERS.get(program.device.container, ""),
+        "latency_band": program.device.latency_band,
+        "energy_factor": program.device.energy_factor,
+        "inputs": [
+            {
+                "name": name,
+                "shape": list(graph.tensors[name].shape or ()),
+                "dtype": graph.tensors[name].dtype,
+                "assumed": bool(graph.assumed),
+            }
+            for name in graph.inputs
+        ],
+        "assumed": list(graph.assumed),
+        "notes": list(graph.notes),
+        "parameters": graph.parameters,
+        "operations": program.operations,
+        "counted": program.operations - sum(program.uncounted.values()),
+        "uncounted": dict(program.uncounted),
+        "names": [task.name for task in tasks],
+        "kinds": [task.kind for task in tasks],
+        "labels": [task.label for task in tasks],
+        "paths": paths,
+        "shapes": [_shape(graph.tensors[task.outputs[0]].shape) for task in tasks],
+        "sources": [str(ops[task.name].source or "") for task in tasks],
+        "ops": [list(task.ops) for task in tasks],
+        "modules": _modules(graph.modules, paths),
+        "weight_names": [weight.name for weight in program.weights],
+        "options": _options(compiled),
+        "precisions": list(prices.precisions),
+        "reasons": list(prices.reasons),
+        "corrections": [
+            CorrectionInfo(
+                rows=list(c.rows),
+                columns=[list(allowed) for allowed in c.columns],
+                latency_s=c.latency_s,
+                energy_j=c.energy_j,
+                note=c.note,
+            )
+            for c in prices.corrections
+        ],
+    }
+    return encode(meta, _program_blocks(compiled))
+
+
+def _program_blocks(compiled: Compiled) -> dict[str, NDArray[Any]]:
+    program, prices = compiled.program, compiled.prices
+    blocks: dict[str, NDArray[Any]] = {
+        name: _counts([getattr(task.work, name) for task in program.tasks])
+        for name in ("macs", "flops", "read_bytes", "write_bytes")
+    }
+    blocks["parameters"] = _counts([_parameters(program, task.weights) for task in program.tasks])
+    for name in ("weight_bytes", "tensor_size", "tensor_bytes", "precision_bytes"):
+        blocks[name] = np.asarray(getattr(prices, name), np.float64)
+    for name in ("latency", "energy", "cast_latency", "cast_energy"):
+        blocks |= _band(name, getattr(prices, name), np.float32)
+    for name in (
+        "row_signature",
+        "row_weight_start",
+        "row_weight",
+        "weight_leader",
+        "tensor_row",
+        "tensor_last",
+        "tensor_cast",
+        "edge_row",
+        "edge_tensor",
+        "column_precision",
+    ):
+        blocks[name] = np.asarray(getattr(prices, name), np.int32)
+    for name in ("provenance", "refusal", "weight_refusal", "bound"):
+        blocks[name] = np.asarray(getattr(prices, name), np.uint8)
+    return blocks
+
+
+def _band(name: str, band: Band, dtype: type[np.floating[Any]]) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.asarray(band.point, dtype),
+        f"{name}_low": np.asarray(band.low, dtype),
+        f"{name}_high": np.asarray(band.high, dtype),
+    }
+
+
+def _counts(values: Sequence[int | None]) -> NDArray[Any]:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _parameters(program: Program, weights: Sequence[str]) -> int:
+    tensors = [program.graph.tensors[name] for name in weights]
+    return sum(tensor.size or 0 for tensor in tensors if tensor.role != "buffer")
+
+
+def _device(device: Device) -> DeviceInfo:
+    return {
+        "name": device.name,
+        "title": device.title,
+        "runtime": device.runtime,
+        "provenance": device.provenance,
+    }
+
+
+def _options(compiled: Compiled) -> list[OptionInfo]:
+    device, prices = compiled.program.device, compiled.prices
+    found: list[OptionInfo] = []
+    for option, label in zip(prices.options, prices.labels, strict=True):
+        line = device.find(option) or device.default
+        title = device.default.title if option is None else line.title
+        found.append({"label": label, "title": title, "python": option_python(option)})
+    return found
+
+
+def option_python(option: Option) -> str:
+    """An option as the code that makes it."""
+    return "None" if option is None else f"talaria.{option!r}".replace("=Act", "=talaria.Act")
+
+
+def _modules(modules: Any, paths: Sequence[str]) -> dict[str, str]:
+    """The classes of the modules that hold rows."""
+    wanted = {""}
+    for path in set(paths):
+        parts = path.split(".")
+        wanted.update(".".join(parts[: i + 1]) for i in range(len(parts)))
+    return {path: name for path, name in modules.items() if path in wanted}
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "?" if shape is None else "×".join(map(str, shape))
+
+
+def report_message(report: Report, program: int, recipe: int, sequence: int) -> bytes:
+    """What the recipe costs, row by row and in all."""
+    after = report.after
+    meta: ReportMeta = {
+        "program": program,
+        "recipe": recipe,
+        "sequence": sequence,
+        "totals": report.totals,
+        "baseline": report.baseline,
+        "unknown_rows": report.unknown_rows,
+        "corrections": list(after.corrections),
+        "provenance": report.program.device.provenance,
+        "refused": _refusals(report),
+        "notes": list(report.notes),
+    }
+    blocks: dict[str, NDArray[Any]] = {
+        "choice": report.chosen.astype(np.int32),
+        "column": after.column.astype(np.int32),
+        "mixed": after.mixed.astype(np.uint8),
+        "row_weight_bytes": after.row_weight_bytes.astype(np.float64),
+        "memory_bytes": after.memory_bytes.astype(np.float64),
+        "weight_bytes": after.weight_bytes.astype(np.float64),
+    }
+    blocks |= _band("latency", after.latency, np.float64)
+    blocks |= _band("energy", after.energy, np.float64)
+    casts = after.casts
+    for name in ("tensor", "source", "target", "row"):
+        blocks[f"cast_{name}"] = np.asarray(getattr(casts, name), np.int32)
+    blocks |= _band("cast_latency", casts.latency, np.float64)
+    blocks |= _band("cast_energy", casts.energy, np.float64)
+    return encode(meta, blocks)
+
+
+def _refusals(report: Report) -> list[RefusalInfo]:
+    row_of = report.program.task_of_op()
+    tasks = report.program.tasks
+    return [
+        {
+            "row": tasks[row_of[r.name]].name if r.name in row_of else r.name,
+            "option": option_label(r.option),
+            "reason": r.reason,
+            "runs_as": report.prices.labels[0],
+        }
+        for r in report.refused
+    ]
+
+
+def recipe_state(
+    recipe: Recipe, choice: Choice, program: Program, revision: int, undo: bool, redo: bool
+) -> RecipeState:
+    """The rules, with the rows that each one hits."""
+    row_of = program.task_of_op()
+    ops = program.graph.ops
+    rules: list[RuleInfo] = [
+        {
+            "match": list(rule.patterns),
+            "option": option_label(rule.option),
+            "python": option_python(rule.option),
+            "enabled": rule.enabled,
+            "rows": sorted({row_of[ops[i].name] for i in hits if ops[i].name in row_of}),
+        }
+        for rule, hits in zip(recipe.rules, choice.hits, strict=True)
+    ]
+    return {
+        "revision": revision,
+        "rules": rules,
+        "python": recipe.to_python(),
+        "can_undo": undo,
+        "can_redo": redo,
+    }

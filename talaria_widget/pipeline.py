@@ -1,0 +1,105 @@
+"""The arrows, for one model: model -> Graph -> Program -> Prices -> Report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from talaria_widget import report as reports
+from talaria_widget.choice import Index, index, resolve
+from talaria_widget.compilers import analytic, pricing
+from talaria_widget.graph import Graph
+from talaria_widget.hardware import Device
+from talaria_widget.prices import Prices
+from talaria_widget.program import Program
+from talaria_widget.recipe import Recipe
+from talaria_widget.report import Report
+
+
+def capture(model: object, inputs: object = None) -> Graph:
+    """The graph of a model, by whichever front end reads it.
+
+    Raises:
+        TypeError: neither a module, an ONNX model, nor a path to one.
+        ValueError: inputs that do not fit, or that cannot be inferred.
+        UnsupportedModelError: a model or file that cannot be read.
+        FileNotFoundError: a path at which there is nothing.
+    """
+    if is_module(model):
+        from talaria_widget.frontends import torch as torch_frontend
+
+        return torch_frontend.capture(model, inputs)
+    if is_onnx(model):
+        from talaria_widget.frontends import onnx as onnx_frontend
+
+        return onnx_frontend.capture(model, inputs)
+    raise TypeError(_wrong_type(model))
+
+
+def is_module(model: object) -> bool:
+    """Whether it is a `torch.nn.Module`; torch is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def is_onnx(model: object) -> bool:
+    """Whether it is a path, or an `onnx.ModelProto`; onnx is not imported to find out."""
+    return isinstance(model, str | Path) or type(model).__name__ == "ModelProto"
+
+
+def _wrong_type(model: object) -> str:
+    expected = "pass a torch.nn.Module, an onnx.ModelProto or the path of an .onnx file"
+    if isinstance(model, Mapping) and any("weight" in str(key) for key in model):
+        return "this is a state dict, weights without the code that uses them: pass the nn.Module."
+    if isinstance(model, type):
+        return f"{model.__name__} is a class: pass an instance, {model.__name__}(...)."
+    return f"a {type(model).__name__} is no model: {expected}."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """A graph compiled and priced for one device."""
+
+    program: Program
+    prices: Prices
+    names: Index
+
+
+def compile_for(
+    graph: Graph, device: Device, recipe: Recipe, names: Index | None = None
+) -> Compiled:
+    """Compile a graph for a device and price the menu, and what the recipe asks beside it."""
+    program = analytic.compile(graph, device)
+    asked = [rule.option for rule in recipe.rules]
+    return Compiled(program, pricing.price(program, asked), names or index(graph))
+
+
+def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
+    """The same program, with columns for options that the recipe asks for and it lacks."""
+    known = set(compiled.prices.options)
+    device = compiled.program.device
+    asked = [r.option for r in recipe.rules]
+    if all(option in known or device.find(option) is None for option in asked):
+        return compiled
+    prices = pricing.price(compiled.program, asked)
+    if prices.options == compiled.prices.options:
+        return compiled
+    return Compiled(compiled.program, prices, compiled.names)
+
+
+def report(compiled: Compiled, recipe: Recipe) -> Report:
+    """What a recipe costs; every option it asks for must have its column.
+
+    Raises:
+        ValueError: a rule of a strict recipe matches no layer.
+    """
+    choice = resolve(compiled.names, recipe, compiled.program.device)
+    return reports.report(compiled.program, compiled.prices, recipe, choice)
+
+
+def analyze(model: object, inputs: Any, device: Device, recipe: Recipe) -> Report:
+    """All arrows in a row."""
+    return report(compile_for(capture(model, inputs), device, recipe), recipe)

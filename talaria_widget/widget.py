@@ -1,0 +1,308 @@
+"""The widget: a model's report in a notebook, changed by clicks and by code alike.
+
+State comes down in packed messages, commands go up. Python owns the recipe and its history.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from talaria_widget import messages, pipeline
+from talaria_widget.choice import index, resolve
+from talaria_widget.graph import Graph
+from talaria_widget.hardware import Device, device, devices
+from talaria_widget.history import History, with_rule
+from talaria_widget.pipeline import Compiled
+from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or_recipe
+from talaria_widget.report import Report, check_targets
+from talaria_widget.wire import Status
+
+STATIC = Path(__file__).parent / "static"
+KEPT = "The recipe of the last widget of this model is kept; Reset starts empty."
+
+
+class Talaria(anywidget.AnyWidget):
+    """A model on a device, its costs, and a recipe that clicks and code change alike.
+
+    `recipe`, `device`, `selection` (row names) and `targets` (SI units) are read and set, and
+    the page follows; `report` is read.
+
+    Example:
+        >>> import talaria_widget as talaria
+        >>> w = talaria.show("model.onnx")  # doctest: +SKIP
+        >>> w.mark("fc", talaria.Quantize(8))  # doctest: +SKIP
+        >>> w.report.totals["size_bytes"]  # doctest: +SKIP
+    """
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    _program = traitlets.Bytes().tag(sync=True)
+    _report = traitlets.Bytes().tag(sync=True)
+    _recipe = traitlets.Dict().tag(sync=True)
+    _status = traitlets.Dict().tag(sync=True)
+    device = traitlets.Any().tag(sync=True)
+    selection = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    targets = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self, graph: Graph, on: Device, recipe: Recipe, *, notice: str = "", **traits: Any
+    ) -> None:
+        self._lock = threading.RLock()
+        self._graph = graph
+        self._names = index(graph)
+        self._own_devices = {on.name: on}
+        self._history = History((recipe,))
+        self._sequence = 0
+        self._revisions = {"program": 0, "recipe": 0}
+        self._saved: Callable[[Recipe], None] = lambda _recipe: None
+        self._compiled = pipeline.compile_for(graph, on, recipe, self._names)
+        self._now = pipeline.report(self._compiled, recipe)
+        super().__init__(
+            device=on.name,
+            _program=self._program_message(),
+            _report=self._report_message(),
+            _recipe=self._recipe_state(),
+            _status=_status(notice=notice),
+            **traits,
+        )
+        self.on_msg(self._command)
+
+    # ------------------------------------------------------------- what the user reads and sets
+
+    @property
+    def report(self) -> Report:
+        """The report of the present recipe on the present device."""
+        return self._now
+
+    @property
+    def recipe(self) -> Recipe:
+        """The present recipe; setting it (a recipe, or a mapping) is a step of the history.
+
+        Raises:
+            ValueError: a rule matches no layer.
+            TypeError: neither recipe nor mapping.
+        """
+        recipe = self._history.now
+        return Recipe(recipe.rules, strict=recipe.strict, fingerprint=self._graph.fingerprint)
+
+    @recipe.setter
+    def recipe(self, value: object) -> None:
+        recipe = mapping_or_recipe(value)
+        with self._lock:
+            self._turn(self._history.do(recipe))
+
+    def mark(self, match: str | Sequence[str], option: Option) -> None:
+        """Give an option to the layers that match: one rule, one step of the history.
+
+        Args:
+            match: names or patterns (see `Rule`).
+            option: `Quantize(...)`, `Cast(...)`, or `None` for the device's default.
+
+        Raises:
+            ValueError: it matches no layer.
+            TypeError: no option, or no text to match.
+        """
+        rule = Rule(match if isinstance(match, str) else tuple(match), check_option(option))
+        with self._lock:
+            recipe = self._history.now
+            probe = recipe.replace((*recipe.rules, rule))
+            choice = resolve(self._names, probe, self._compiled.program.device)
+            hits = [frozenset(found) for found in choice.hits]
+            self._turn(self._history.do(with_rule(recipe, rule, hits)))
+
+    def undo(self) -> None:
+        """One step back in the history; at its start nothing happens."""
+        with self._lock:
+            self._turn(self._history.undo())
+
+    def redo(self) -> None:
+        """One step forward in the history; at its end nothing happens."""
+        with self._lock:
+            self._turn(self._history.redo())
+
+    # ------------------------------------------------------------------------- values refused
+
+    @traitlets.validate("device")
+    def _check_device(self, proposal: Any) -> str:
+        value = proposal["value"]
+        if isinstance(value, str) and value in self._own_devices:
+            return value
+        found = device(value)
+        self._own_devices[found.name] = found
+        return found.name
+
+    @traitlets.validate("targets")
+    def _check_targets(self, proposal: Any) -> dict[str, float]:
+        return check_targets(proposal["value"])
+
+    @traitlets.validate("selection")
+    def _check_selection(self, proposal: Any) -> list[str]:
+        known = {task.name for task in self._compiled.program.tasks}
+        missing = [name for name in proposal["value"] if name not in known]
+        if missing:
+            raise ValueError(
+                f"selection: there is no row {missing[0]!r} on {self._compiled.program.device.name}."
+            )
+        return list(dict.fromkeys(proposal["value"]))
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the page sets; what is refused goes back to the page, with the reason."""
+        try:
+            super().set_state(sync_data)
+        except (ValueError, TypeError, traitlets.TraitError) as error:
+            self._status = _status(error=str(error), sequence=self._sequence)
+            self.send_state(list(sync_data))
+
+    # ------------------------------------------------------------------------ what follows
+
+    @traitlets.observe("device")
+    def _device_changed(self, change: Any) -> None:
+        with self._lock:
+            before = self._compiled
+            if change["new"] == before.program.device.name:
+                return
+            on = self._own_devices[change["new"]]
+            recipe = self._history.now
+            self._compiled = pipeline.compile_for(self._graph, on, recipe, self._names)
+            self._revisions["program"] += 1
+            self._now = pipeline.report(self._compiled, recipe)
+            selection = _carried(self.selection, before, self._compiled)
+            with self.hold_sync():
+                self._program = self._program_message()
+                self._publish()
+                self.selection = selection
+
+    def _turn(self, history: History, status: Status | None = None) -> None:
+        """Make a history the present one, or raise and leave everything as it was."""
+        compiled = pipeline.with_options(self._compiled, history.now)
+        now = pipeline.report(compiled, history.now)
+        repriced = compiled is not self._compiled
+        self._history, self._compiled, self._now = history, compiled, now
+        self._revisions["recipe"] += 1
+        with self.hold_sync():
+            if repriced:
+                self._revisions["program"] += 1
+                self._program = self._program_message()
+            self._publish(status)
+        self._saved(history.now)
+
+    def _publish(self, status: Status | None = None) -> None:
+        self._report = self._report_message()
+        self._recipe = self._recipe_state()
+        self._status = status or _status(sequence=self._sequence)
+
+    def _program_message(self) -> bytes:
+        known = {name: device(name) for name in devices()} | self._own_devices
+        return messages.program_message(
+            self._compiled, list(known.values()), self._revisions["program"]
+        )
+
+    def _report_message(self) -> bytes:
+        return messages.report_message(self._now, **self._revisions, sequence=self._sequence)
+
+    def _recipe_state(self) -> Any:
+        history, choice = self._history, self._now.choice
+        return messages.recipe_state(
+            history.now,
+            choice,
+            self._compiled.program,
+            self._revisions["recipe"],
+            history.can_undo,
+            history.can_redo,
+        )
+
+    # ------------------------------------------------------------------------- what clicks ask
+
+    def _command(self, _widget: object, content: Any, _buffers: object) -> None:
+        """Carry out one command of the page; a refusal is said, and everything stays."""
+        with self._lock:
+            try:
+                sequence = int(content["sequence"])
+                handler = COMMANDS[content["kind"]]
+            except (KeyError, TypeError, ValueError):
+                self._status = _status(error=f"the page sent an unknown command: {content!r:.80}")
+                return
+            self._sequence = sequence
+            try:
+                handler(self, content)
+            except (ValueError, TypeError, IndexError) as error:
+                with self.hold_sync():
+                    self._publish(_status(error=str(error), sequence=sequence))
+
+    def _mark_rows(self, content: Mapping[str, Any]) -> None:
+        options = self._compiled.prices.options
+        names = _layers(self._compiled, content["rows"])
+        if not names:
+            raise ValueError("none of these rows has weights; options belong to weights.")
+        self.mark(names[0] if len(names) == 1 else names, options[int(content["option"])])
+
+    def _edit_rule(self, content: Mapping[str, Any]) -> None:
+        if content["recipe"] != self._revisions["recipe"]:
+            raise ValueError("the recipe changed meanwhile; look again and repeat the edit.")
+        rules = list(self._history.now.rules)
+        place, action = int(content["index"]), content["action"]
+        rule = rules.pop(place)
+        if action == "move":
+            rules.insert(int(content["to"]), rule)
+        elif action in ("enable", "disable"):
+            rules.insert(place, Rule(rule.match, rule.option, action == "enable"))
+        elif action != "delete":
+            raise ValueError(f"there is no edit {action!r} of a rule.")
+        self._turn(self._history.do(self._history.now.replace(rules)))
+
+    def _reset(self) -> None:
+        self._turn(self._history.do(Recipe()))
+
+    # ---------------------------------------------------------------------- without the page
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The live view, and beside it a static table and text for where no page can run it."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        static = {"text/plain": repr(self._now), "text/html": self._now._repr_html_()}
+        return {**(data or {}), **static}, metadata
+
+
+def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> Status:
+    return {"error": error, "notice": notice, "sequence": sequence}
+
+
+def _layers(compiled: Compiled, rows: Sequence[str]) -> list[str]:
+    """The names of the ops with weights in these rows."""
+    tensors = compiled.program.graph.tensors
+    ops = {op.name: op for op in compiled.program.graph.ops}
+    wanted = set(rows)
+    return [
+        name
+        for task in compiled.program.tasks
+        if task.name in wanted
+        for name in task.ops
+        if any(tensors[w].role == "weight" for w in ops[name].weights)
+    ]
+
+
+def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:
+    """The rows that hold, on the new device, the ops that the selected rows are named after."""
+    row_of, tasks = after.program.task_of_op(), after.program.tasks
+    ops_of = {task.name: task.ops for task in before.program.tasks}
+    found = []
+    for name in selection:
+        held = [op for op in (name, *ops_of.get(name, ())) if op in row_of]
+        found += [tasks[row_of[held[0]]].name] if held else []
+    return list(dict.fromkeys(found))
+
+
+COMMANDS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], None]] = {
+    "mark": Talaria._mark_rows,
+    "rule": Talaria._edit_rule,
+    "undo": lambda widget, _content: widget.undo(),
+    "redo": lambda widget, _content: widget.redo(),
+    "reset": lambda widget, _content: widget._reset(),
+}
