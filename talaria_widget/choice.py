@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -145,7 +145,7 @@ def refusal(graph: Graph, names: Index, weight: str, option: Option, device: Dev
         return ""
     if entry.reason:
         return entry.reason
-    kinds = {graph.ops[i].kind for i in names.users[weight]}
+    kinds: set[str] = {graph.ops[i].kind for i in names.users[weight]}
     if not kinds <= entry.kinds:
         return entry.kinds_reason or f"not for {', '.join(sorted(kinds - entry.kinds))}"
     tensor = graph.tensors[weight]
@@ -164,9 +164,9 @@ def axis(tensor: Tensor) -> int:
     return 0 if tensor.channel_axis is None else tensor.channel_axis
 
 
-def main_kind(kinds: set[str]) -> str:
+def main_kind(kinds: Collection[str]) -> str:
     """The kind that decides how a shared weight is stored: a computing one, if there is any."""
-    computing = sorted(kinds - {"embedding"})
+    computing = sorted(set(kinds) - {"embedding"})
     return computing[0] if computing else "embedding"
 
 

@@ -19,7 +19,7 @@ from talaria_widget.recipe import Recipe
 from talaria_widget.report import Report
 
 
-def capture(model: object, inputs: object = None) -> Graph:
+def capture(model: Any, inputs: object = None) -> Graph:
     """The graph of a model, by whichever front end reads it.
 
     Raises:

@@ -226,7 +226,8 @@ def _glue_columns(prices: Prices) -> list[int]:
 
 
 def _edge_starts(prices: Prices) -> list[int]:
-    return np.searchsorted(prices.edge_row, np.arange(prices.rows + 2)).tolist()
+    starts: list[int] = np.searchsorted(prices.edge_row, np.arange(prices.rows + 2)).tolist()
+    return starts
 
 
 def _tensor_precisions(prices: Prices, column: Ints) -> Ints:
@@ -288,7 +289,8 @@ def _memory(prices: Prices, precision: Ints) -> Floats:
     change = np.zeros(rows + 1)
     np.add.at(change, np.maximum(prices.tensor_row, 0), np.nan_to_num(held))
     np.add.at(change, prices.tensor_last + 1, -np.nan_to_num(held))
-    return np.cumsum(change)[:rows]
+    alive: Floats = np.cumsum(change)[:rows]
+    return alive
 
 
 def _take(band: Band, at: tuple[Ints, ...]) -> Band:

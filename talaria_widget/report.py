@@ -147,7 +147,7 @@ class Report:
         Raises:
             KeyError: no column of that name.
         """
-        return next((c for c in self.columns if c.name == name), None) or _missing(name)
+        return {c.name: c for c in self.columns}[name]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -194,7 +194,7 @@ class Report:
     def _option(self, row: int) -> str:
         if self.after.mixed[row]:
             return "mixed"
-        return self.prices.labels[self.after.column[row]]
+        return str(self.prices.labels[self.after.column[row]])
 
     @cached_property
     def _sources(self) -> list[str]:
@@ -313,10 +313,6 @@ class Report:
             for r in order
         ]
         return ["task", "type", "MACs", "weights", "latency", "share", "option"], rows
-
-
-def _missing(name: str) -> Column:
-    raise KeyError(f"the report has no column {name!r}")
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

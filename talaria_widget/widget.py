@@ -148,7 +148,7 @@ class Talaria(anywidget.AnyWidget):
         missing = [name for name in proposal["value"] if name not in known]
         if missing:
             raise ValueError(
-                f"selection: there is no row {missing[0]!r} on {self._compiled.program.device.name}."
+                f"selection: {self._compiled.program.device.name} has no row {missing[0]!r}."
             )
         return list(dict.fromkeys(proposal["value"]))
 
@@ -179,7 +179,7 @@ class Talaria(anywidget.AnyWidget):
                 self._publish()
                 self.selection = selection
 
-    def _turn(self, history: History, status: Status | None = None) -> None:
+    def _turn(self, history: History, status: dict[str, Any] | None = None) -> None:
         """Make a history the present one, or raise and leave everything as it was."""
         compiled = pipeline.with_options(self._compiled, history.now)
         now = pipeline.report(compiled, history.now)
@@ -193,7 +193,7 @@ class Talaria(anywidget.AnyWidget):
             self._publish(status)
         self._saved(history.now)
 
-    def _publish(self, status: Status | None = None) -> None:
+    def _publish(self, status: dict[str, Any] | None = None) -> None:
         self._report = self._report_message()
         self._recipe = self._recipe_state()
         self._status = status or _status(sequence=self._sequence)
@@ -270,8 +270,9 @@ class Talaria(anywidget.AnyWidget):
         return {**(data or {}), **static}, metadata
 
 
-def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> Status:
-    return {"error": error, "notice": notice, "sequence": sequence}
+def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str, Any]:
+    status: Status = {"error": error, "notice": notice, "sequence": sequence}
+    return {**status}
 
 
 def _layers(compiled: Compiled, rows: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
         weight_refusal=weights.refusal,
         cast_latency=cast_latency,
         cast_energy=cast_energy,
-        **tensors,
+        **tensors,  # type: ignore[arg-type]  # the arrays of tensors and edges, by name
     )
 
 
@@ -129,10 +129,8 @@ def _price_rows(
 
     seconds = np.maximum(compute, memory) + device.dispatch_s
     bound = np.where(compute >= memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
-    bound = np.where(
-        np.maximum(compute, memory) < device.dispatch_s, BOUNDS.index("dispatch"), bound
-    )
-    bound = np.where(np.isnan(seconds), BOUNDS.index("unknown"), bound)
+    bound[np.maximum(compute, memory) < device.dispatch_s] = BOUNDS.index("dispatch")
+    bound[np.isnan(seconds)] = BOUNDS.index("unknown")
 
     if device.power_w is not None:
         joules = device.power_w * seconds

@@ -7,18 +7,19 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 LARGEST = 127
+LARGEST_WITH_HEADROOM = 63
 BIAS_LARGEST = 2.0**30
 
 
-def weight_scale(values: NDArray[np.generic], axis: int | None) -> Floats:
-    """Symmetric scales: the largest magnitude / 127, per index of `axis`, or one for all.
+def weight_scale(values: NDArray[np.generic], axis: int | None, largest: int = LARGEST) -> Floats:
+    """Symmetric scales: largest magnitude / largest integer, per index of `axis`, or one for all.
 
     A channel of zeros takes the largest scale of the others, so that a bias in units of it
     stays precise.
     """
     magnitude = np.abs(values.astype(np.float32))
     others = None if axis is None else tuple(i for i in range(values.ndim) if i != axis)
-    scale = np.asarray(magnitude.max(axis=others, initial=0.0) / LARGEST, dtype=np.float32)
+    scale = np.asarray(magnitude.max(axis=others, initial=0.0) / largest, dtype=np.float32)
     fallback = float(scale.max(initial=0.0)) or 1.0
     return np.asarray(np.where(scale > 0, scale, np.float32(fallback)), dtype=np.float32)
 

@@ -21,6 +21,8 @@ from talaria_widget.rewrite.activations import (
 from talaria_widget.rewrite.calibrate import calibrate
 from talaria_widget.rewrite.draft import Draft, attribute, linear_domain, payload_bytes, tensor_bytes
 from talaria_widget.rewrite.integers import (
+    LARGEST,
+    LARGEST_WITH_HEADROOM,
     Floats,
     quantize_bias,
     quantize_weight,
@@ -170,7 +172,7 @@ def _store_weight(
 ) -> None:
     name, axis = weight.tensor, weight.axis
     values = draft.array(name)
-    scale = weight_scale(values, axis)
+    scale = weight_scale(values, axis, LARGEST_WITH_HEADROOM if weight.layers else LARGEST)
     for use in weight.layers:
         place = bias_of(draft, use, values.shape[use.axis or 0])
         if place is not None:

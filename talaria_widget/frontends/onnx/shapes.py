@@ -139,7 +139,7 @@ def _computed(
         _value(known, name, np.asarray(cut if node.op_type == "Shape" else size, np.int64))
         return True
     if node.op_type == "ConstantOfShape" and node.input[0] in known.values:
-        _fill(known, node, given, trained=name in declared)
+        _fill(known, node, given, trained=name in declared or node.input[0] in declared)
         return True
     seen = view(node, given, known.stored, known.values)
     if seen is not None:
@@ -161,7 +161,7 @@ def _heavy(known: Known, name: str) -> bool:
 
 
 def _fill(known: Known, node: onnx.NodeProto, given: Mapping[str, Any], trained: bool) -> None:
-    """A tensor of one number. Files stripped of their weights make them so, and keep the input."""
+    """A tensor of one number. Files stripped of their weights make them so, from declared inputs."""
     name, sizes = node.output[0], known.values[node.input[0]]
     code = given["value"].data_type if "value" in given else onnx.TensorProto.FLOAT
     shape = tuple(int(n) for n in sizes.ravel())

@@ -141,9 +141,7 @@ def multi_head(kind: Kind, given: Operands) -> Form:
     projections = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
     used = projections[1:] if given["use_separate_proj_weight"] else projections[:1]
     main = {given[name]: 0 for name in (*used, "out_proj_weight")}
-    inputs, _ = given.split(
-        (given["query"], given["key"], given["value"], given["attn_mask"])
-    )
+    inputs, _ = given.split((given["query"], given["key"], given["value"], given["attn_mask"]))
     others = ("in_proj_bias", "out_proj_bias", "bias_k", "bias_v")
     _, weights = given.split(([*main], [given[name] for name in others]))
     attrs = {

@@ -32,25 +32,26 @@ class Function:
 
 
 _QUERIES = """
+    __len__ __hash__ __dir__ __reduce_ex__ __class__ __repr__
     shape size dim ndim dtype layout names numel nelement element_size itemsize nbytes stride
     storage_offset is_contiguous is_floating_point is_complex is_signed is_sparse is_sparse_csr
     is_quantized is_leaf requires_grad grad grad_fn output_nr retains_grad volatile is_inference
-    is_conj is_neg is_nested is_mkldnn is_shared is_coalesced ndimension len name has_names
+    is_conj is_neg is_nested is_mkldnn is_shared is_coalesced ndimension name has_names
     get_default_dtype result_type can_cast promote_types is_same_size is_storage untyped_storage
-    data_ptr version backward_hooks dim_order hash is_grad_enabled set_grad_enabled
+    data_ptr _backward_hooks dim_order is_grad_enabled set_grad_enabled
     _set_grad_enabled broadcast_shapes is_distributed is_pinned
     is_inference_mode_enabled is_autocast_enabled _is_view _base
-    get_default_device _functorch_wrapped is_tensor storage dir reduce_ex
-    _has_compatible_shallow_copy_type _version __class__
+    get_default_device _functorch_wrapped is_tensor storage
+    _has_compatible_shallow_copy_type _version
 """
 _DEVICE = """
     device is_cuda is_cpu is_meta is_xpu is_mps is_mtia is_ipu is_maia is_vulkan is_xla is_hpu
     get_device
 """
-_MOVES = "to cuda cpu xpu mps type_as"
+_MOVES = "to cuda cpu xpu"
 _READS = """
-    item bool int float index complex tolist numpy array contains is_nonzero equal allclose
-    format _local_scalar_dense dlpack
+    item tolist numpy is_nonzero equal allclose _local_scalar_dense
+    __bool__ __int__ __float__ __index__ __complex__ __array__ __contains__ __format__ __dlpack__
 """
 _SELECTS = "nonzero argwhere unique unique_consecutive masked_select bincount histc"
 _FACTORIES = """
@@ -66,21 +67,17 @@ _LIKE = """
     zeros_like ones_like empty_like full_like new_zeros new_ones new_empty new_full new_tensor
     new_empty_strided
 """
-_TREATMENTS: dict[str, Treatment] = {
-    word: treatment
-    for words, treatment in (
-        (_QUERIES, "query"),
-        (_DEVICE, "device"),
-        (_MOVES, "move"),
-        (_READS, "read"),
-        (_SELECTS, "select"),
-        (_FACTORIES, "factory"),
-        (_RANDOM, "random"),
-        (_LIKE, "like"),
-    )
-    for word in words.split()
-}
-_TREATMENTS["type_as"] = "call"
+_WORDS: tuple[tuple[Treatment, str], ...] = (
+    ("query", _QUERIES),
+    ("device", _DEVICE),
+    ("move", _MOVES),
+    ("read", _READS),
+    ("select", _SELECTS),
+    ("factory", _FACTORIES),
+    ("random", _RANDOM),
+    ("like", _LIKE),
+)
+_TREATMENTS = {word: treatment for treatment, words in _WORDS for word in words.split()}
 
 _SAME_AS = {
     "__radd__": "__add__",
@@ -104,7 +101,6 @@ _SAME_AS = {
     "__rxor__": "__xor__",
     "__iand__": "__and__",
     "__ior__": "__or__",
-    "__getitem__": "__getitem__",
 }
 _KNOWN: dict[Any, Function] = {}
 
@@ -120,16 +116,10 @@ def describe(function: Callable[..., Any]) -> Function:
 def _describe(function: Callable[..., Any]) -> Function:
     target = _target(function)
     word = target.rsplit(".", 1)[-1]
-    stripped = word.strip("_") or word
-    known = word.startswith("__") or not word.endswith("_")
     treatment: Treatment = "call"
-    if target.startswith("torch.") and known:
-        treatment = _TREATMENTS.get(stripped, _TREATMENTS.get(word, "call"))
-        if target == "torch.nn.functional.normal":
-            treatment = "call"
-    if getattr(function, "__name__", "") == "__set__":
-        treatment = "call"
-    return Function(target, stripped.lower(), treatment)
+    if target.startswith("torch.") and getattr(function, "__name__", "") != "__set__":
+        treatment = _TREATMENTS.get(word, "call")
+    return Function(target, (word.strip("_") or word).lower(), treatment)
 
 
 def _target(function: Callable[..., Any]) -> str:
@@ -146,7 +136,8 @@ def _target(function: Callable[..., Any]) -> str:
         return f"torch.{name}"
     module = getattr(function, "__module__", None) or "torch"
     if module.startswith("torch._C._"):
-        module = "torch." + module.removeprefix("torch._C._")
+        space = module.removeprefix("torch._C._")
+        return f"torch.{space}.{name.removeprefix(f'{space}_')}"
     if module in ("torch._tensor", "torch._C") or module.startswith("torch._VF"):
         module = "torch.Tensor" if module == "torch._tensor" else "torch"
     return f"{module}.{_SAME_AS.get(name, name)}"

@@ -145,7 +145,9 @@ def _conv3d(name: str, module: Any) -> list[Guess]:
         (
             (_real((1, channels, frames, side, side), _dtype(module)),),
             {},
-            [f"{_channels(channels)} from {name}; batch 1 and {frames}x{side}x{side} are our guess"],
+            [
+                f"{_channels(channels)} from {name}; batch 1 and {frames}x{side}x{side} are our guess"
+            ],
         )
         for frames, side in ((16, 112), (16, 224), (32, 224), (32, 32))
     ]

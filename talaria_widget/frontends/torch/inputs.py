@@ -113,8 +113,10 @@ def _place(
     args = tuple(replace(item, move) for item in args)
     kwargs = {name: replace(item, move) for name, item in kwargs.items()}
     names: dict[int, tuple[str, Role]] = {}
-    for name, item in (*zip(_argument_names(signature, len(args)), args, strict=True),
-                       *kwargs.items()):
+    for name, item in (
+        *zip(_argument_names(signature, len(args)), args, strict=True),
+        *kwargs.items(),
+    ):
         for inner, tensor in tensors(item):
             names.setdefault(id(tensor), (f"{name}.{inner}" if inner else name, "input"))
     return Prepared(args, kwargs, assumed, inferred, names)

@@ -21,15 +21,15 @@ def normalise(
 ) -> tuple[Graph, Mapping[Ref, str], Mapping[str, int]]:
     """The graph of a trace, each reference's tensor name, and each op's call by name."""
     writer = _Writer(trace.values, registry)
-    inputs = [
-        writer.leaf(value) for value in trace.values if value.role == "input" and value.name
-    ]
+    inputs = [writer.leaf(value) for value in trace.values if value.role == "input" and value.name]
     for call in trace.calls:
         writer.add(call)
     outputs = [writer.name(ref) for ref in trace.outputs.values()]
     notes = list(trace.notes)
     if registry.training:
-        notes.append("the model is in training mode and was read as it runs; model.eval() changes it")
+        notes.append(
+            "the model is in training mode and was read as it runs; model.eval() changes it"
+        )
     noise = writer.noise + Counter(trace.queries)
     graph = Graph(
         name=name,
@@ -90,7 +90,7 @@ class _Writer:
 
     def add(self, call: Call) -> None:
         """Write one call: an op, or noise."""
-        if call.constant or not call.writes:
+        if call.constant or not (call.writes or call.mutated):
             self._fold(call)
         elif _is_noise(call):
             self._skip(call)
@@ -148,7 +148,7 @@ class _Writer:
         attrs = dict(form.attrs)
         if "operands" in attrs:
             attrs["operands"] = tuple([self.name(ref) for ref in attrs["operands"]])
-        name = self._namer.name(call, form, weights)
+        name = self._namer.name(call, form, self._trained(weights))
         draft = _Draft(name, call, form, inputs, weights, attrs)
         self.drafts.append(draft)
         self._note_writes(call, draft)
@@ -162,6 +162,9 @@ class _Writer:
         for ref in call.mutated:
             if not draft.outputs:
                 self.name(Ref(ref.value, ref.version))
+
+    def _trained(self, weights: list[str]) -> list[str]:
+        return [name for name in weights if self.tensors[name].role != "buffer"]
 
     def _note_writes(self, call: Call, draft: _Draft | None) -> None:
         for ref in call.mutated:

@@ -176,8 +176,8 @@ class Tracer(TorchFunctionMode):
             reads=tuple([self._ref(slot) for slot in slots]),
             writes=(),
             mutated=(),
-            depends=any([slot.storage.depends for slot in reads]),
-            trained=any([slot.storage.trained for slot in reads]),
+            depends=any(slot.storage.depends for slot in reads),
+            trained=any(slot.storage.trained for slot in reads),
             shape_only=shape_only,
             path=self._places.path,
             source=find_source(self._boundary),
@@ -189,7 +189,7 @@ class Tracer(TorchFunctionMode):
             return self._run_real(call, slots)
         if shape_only:
             return self._run_known(call, slots, function)
-        if all([slot.storage.known for slot in slots]):
+        if all(slot.storage.known for slot in slots):
             return self._run_known(call, slots, function)
         if function.treatment == "select" or moves.selects(call, self._values):
             return self._run_replayed(call, slots, None)
@@ -199,7 +199,7 @@ class Tracer(TorchFunctionMode):
         self._queries[function.word] += 1
         if not self.virtual:
             return call.function(*fill(call.args, self._object), **fill(call.kwargs, self._object))
-        if all([slot.storage.known for slot in slots]):
+        if all(slot.storage.known for slot in slots):
             find = self._private_of
             return call.function(*fill(call.args, find), **fill(call.kwargs, find))
         answer = self._from_data(lambda: self._replay.run(call.function, call.args, call.kwargs))

@@ -119,9 +119,7 @@ def _forward(
         return model(*args, **kwargs)
 
 
-def _finish(
-    model: nn.Module, registry: Registry, prepared: Prepared, trace: Trace
-) -> Recording:
+def _finish(model: nn.Module, registry: Registry, prepared: Prepared, trace: Trace) -> Recording:
     graph, names, calls = normalise(type(model).__name__, trace, registry, prepared)
     return Recording(graph, trace, names, calls, prepared.args, prepared.kwargs)
 
