@@ -18,7 +18,7 @@ from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
 from talaria_widget.frontends.torch.restore import preserve
 from talaria_widget.frontends.torch.structure import replace
-from talaria_widget.frontends.torch.tracer import Incomplete, Tracer
+from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.graph import Graph, UnsupportedModelError
 
 
@@ -97,7 +97,7 @@ def _trace(
     places = Places(registry.paths)
     tracer = Tracer(names, places, registry.device, _forward.__code__, virtual=virtual)
     with ExitStack() as stack:
-        stack.enter_context(preserve(model))
+        stack.enter_context(preserve(model, spare=not virtual))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(torch.inference_mode(False))
@@ -122,6 +122,3 @@ def _forward(
 def _finish(model: nn.Module, registry: Registry, prepared: Prepared, trace: Trace) -> Recording:
     graph, names, calls = normalise(type(model).__name__, trace, registry, prepared)
     return Recording(graph, trace, names, calls, prepared.args, prepared.kwargs)
-
-
-__all__ = ["Incomplete", "capture", "record"]

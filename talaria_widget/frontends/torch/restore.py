@@ -18,12 +18,12 @@ _Saved = list[tuple[Any, Any]]
 
 
 @contextmanager
-def preserve(model: nn.Module) -> Iterator[None]:
+def preserve(model: nn.Module, *, spare: bool = False) -> Iterator[None]:
     """Put back, when the block ends, all that a forward may have changed.
 
     Restored: every module's attributes, the dicts, lists and sets among them (however
     nested), and the random state of torch, numpy and Python. A tensor whose values changed
-    cannot be put back; that is warned of.
+    cannot be put back; that is warned of, unless the model is a spare copy.
     """
     saved = _containers(model)
     versions = [(t, _version(t)) for t in (*model.parameters(), *model.buffers())]
@@ -39,7 +39,7 @@ def preserve(model: nn.Module) -> Iterator[None]:
         torch.set_rng_state(cpu)
         if accelerator is not None:
             torch.cuda.set_rng_state_all(accelerator)
-        if any(_version(tensor) != version for tensor, version in versions):
+        if not spare and any(_version(tensor) != version for tensor, version in versions):
             warnings.warn(
                 "reading the model changed some of its tensors in place; reload its weights",
                 stacklevel=4,
@@ -70,15 +70,18 @@ def _save(container: Any, saved: _Saved, seen: set[int]) -> None:
 
 def _put_back(container: Any, content: Any) -> None:
     if isinstance(container, dict):
-        if len(container) == len(content) and all(
-            key in content and content[key] is value for key, value in container.items()
+        if len(container) != len(content) or any(
+            key is not old_key or value is not old_value
+            for (key, value), (old_key, old_value) in zip(
+                container.items(), content.items(), strict=True
+            )
         ):
-            return
-        container.clear()
-        container.update(content)
+            container.clear()
+            container.update(content)
     elif isinstance(container, set):
-        container.clear()
-        container.update(content)
+        if len(container) != len(content) or container != content:
+            container.clear()
+            container.update(content)
     elif len(container) != len(content) or any(
         a is not b for a, b in zip(container, content, strict=True)
     ):

@@ -60,18 +60,17 @@ class Memo:
         """The specification kept under a key, or `None`."""
         return self._results.get(key)
 
-    def put(self, key: Any, result: Any) -> Any:
-        """Keep a fresh result's specification, if it has one."""
+    def put(self, key: Any, result: Any) -> None:
+        """Keep the specification of a fresh result, if it has one."""
         spec = specify(result)
         if spec is not None:
-            if len(self._results) > _LIMIT:
-                self._results.clear()
-            self._results[key] = spec
-        return spec
+            self.put_spec(key, spec)
 
-    def put_in_place(self, key: Any) -> None:
-        """Keep that a call writes its first argument, and that alone, and returns it."""
-        self._results[key] = IN_PLACE
+    def put_spec(self, key: Any, spec: Any) -> None:
+        """Keep a specification, or `IN_PLACE`: the call writes and returns its first argument."""
+        if len(self._results) > _LIMIT:
+            self._results.clear()
+        self._results[key] = spec
 
 
 def specify(result: Any) -> Any:
@@ -133,11 +132,34 @@ def _recurrent(states: int) -> Callable[..., Any]:
     return rule
 
 
+def _attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    *_: Any,
+    **__: Any,
+) -> Any:
+    """The fused kernel lays its result out as the query; the meta kernel does not say so."""
+    fused = (
+        query.dim() == 4
+        and query.stride(-1) == 1
+        and query.shape[-1] == key.shape[-1] == value.shape[-1]
+        and query.shape[0] == key.shape[0] == value.shape[0]
+        and query.dtype == key.dtype == value.dtype
+        and dropout_p == 0
+        and (attn_mask is None or attn_mask.dim() in (2, 4))
+    )
+    return specify(torch.empty_like(query)) if fused else None
+
+
 RULES: dict[str, Callable[..., Any]] = {
     "torch.lstm": _recurrent(2),
     "torch.gru": _recurrent(1),
     "torch.rnn_tanh": _recurrent(1),
     "torch.rnn_relu": _recurrent(1),
+    "torch.nn.functional.scaled_dot_product_attention": _attention,
 }
 
 

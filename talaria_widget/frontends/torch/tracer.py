@@ -259,7 +259,11 @@ class Tracer(TorchFunctionMode):
             kwargs = autocast.cast(function.word, kwargs, self.device, call.autocast)
         unseen = self._unseen(call, [])
         key = None if unseen else MEMO.key(call.function, args, kwargs)
-        spec = (MEMO.get(key) if key else None) or by_rule(call.target, args, kwargs)
+        spec = None if key is None else MEMO.get(key)
+        if spec is None:
+            spec = by_rule(call.target, args, kwargs)
+            if spec is not None and key is not None:
+                MEMO.put_spec(key, spec)
         if spec is IN_PLACE:
             return self._record(call, slots[0].twin, slots[:1], known=False)
         if spec is not None:
@@ -273,7 +277,7 @@ class Tracer(TorchFunctionMode):
         if key is not None and not written and self._is_fresh(result):
             MEMO.put(key, result)
         elif key is not None and self._is_in_place(call, result, written, slots):
-            MEMO.put_in_place(key)
+            MEMO.put_spec(key, IN_PLACE)
         return self._record(call, result, written + unseen, known=False)
 
     def _run_replayed(self, call: Call, slots: list[_Slot], cause: Exception | None) -> Any:
