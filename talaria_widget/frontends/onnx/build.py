@@ -48,7 +48,10 @@ def build(known: Known) -> Built:
             built.noise[target(node)] += 1
         else:
             built.ops.append(_op(built, node, given))
-    names = unique([op.name for op in built.ops])
+    users: Counter[str] = Counter()
+    for op in built.ops:
+        users.update(op.weights)
+    names = unique([_name(built, op, users) for op in built.ops])
     built.ops = [replace(op, name=name) for op, name in zip(built.ops, names, strict=True)]
     return built
 
@@ -93,14 +96,12 @@ def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
             _enter(built, Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown")))
     metadata = {entry.key: entry.value for entry in node.metadata_props}
     built.modules.update(module_classes(metadata))
-    stem = next((s for s in map(weight_stem, weights) if s is not None), None)
-    path = module_path(node, metadata, stem)
-    owns = any(built.tensors[name].role == "weight" for name in weights)
+    stem = weight_stem(weights[0]) if weights and _owns(built, weights[0]) else None
     return Op(
-        name=_name(node, operator, stem, path if owns else ""),
+        name=node.name,
         kind=operator.kind,
         target=full,
-        path=path,
+        path=module_path(node, metadata, stem),
         source=source_line(metadata),
         inputs=tuple(inputs),
         outputs=tuple(name for name in node.output if name),
@@ -109,9 +110,22 @@ def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
     )
 
 
-def _name(node: onnx.NodeProto, operator: Operator, stem: str | None, path: str) -> str:
-    """The weight's stem; for a weight whose name was made up its module's path; else the node's."""
-    return stem or path or node.name or f"{operator.kind}@{node.output[0]}"
+def _owns(built: Built, name: str) -> bool:
+    return built.tensors[name].role == "weight"
+
+
+def _name(built: Built, op: Op, users: Mapping[str, int]) -> str:
+    """The weight's stem; where that says nothing, or several ops share it, the path or the node.
+
+    Exporters store equal tensors once, so that unrelated ops may share a bias of zeros.
+    """
+    owns = bool(op.weights) and _owns(built, op.weights[0])
+    stems = (weight_stem(name) for name in op.weights if owns or users[name] == 1)
+    stem = next((stem for stem in stems if stem is not None), None)
+    if owns and stem is not None and users[op.weights[0]] > 1:
+        stem = op.path or stem
+    path = op.path if owns or op.kind == "norm" else None
+    return stem or path or op.name or f"{op.kind}@{op.outputs[0] if op.outputs else ''}"
 
 
 def _operands(

@@ -27,10 +27,18 @@ _SUFFIXES = (
 _MADE_UP = re.compile(
     r"(onnx::\w+|(_v_|val_|v_|const_?|initializer_|t_)?\d+|(.*/)?Constant(_\d+)?(_output_\d+)?)",
 )
+# What tracing makes of a literal in the model's code.
+_LITERAL = re.compile(r"(.*/)?Constant(_\d+)?_output_\d+")
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
 _TRACE = "pkg.torch.onnx.stack_trace"
+_OF_TORCH = re.compile(r"[/\\]torch[/\\]")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+def from_code(name: str) -> bool:
+    """Whether a Constant node's name says that a literal in the code made it."""
+    return _LITERAL.fullmatch(name) is not None
 
 
 def weight_stem(name: str) -> str | None:
@@ -68,11 +76,17 @@ def scope_path(name: str) -> str:
 
 
 def module_path(node: onnx.NodeProto, metadata: Mapping[str, str], stem: str | None) -> str:
-    """The path of the module that made a node: its metadata, its weight's name, or its scope."""
+    """The path of the module that made a node: its weight's name, its metadata, or its scope.
+
+    The weight's name comes first (`stem`, of a weight that is the op's own): an exporter that
+    folds BatchNorm into a convolution says that the BatchNorm made it.
+    """
     scopes = _parsed(metadata, _SCOPES)
+    if stem is not None and ("." in stem or scopes):
+        return stem
     if len(scopes) > 1:
         return scopes[-2]
-    return stem if stem is not None and "." in stem else scope_path(node.name)
+    return scope_path(node.name) or (scope_path(stem) if stem is not None else "")
 
 
 def module_classes(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -90,8 +104,9 @@ def _parsed(metadata: Mapping[str, str], key: str) -> list[str]:
 
 
 def source_line(metadata: Mapping[str, str]) -> Source | None:
-    """The innermost line of the model's code that an exporter recorded, without its directory."""
-    frames = _FRAME.findall(metadata.get(_TRACE, ""))
+    """The innermost line outside torch that an exporter recorded, without its directory."""
+    recorded = _FRAME.findall(metadata.get(_TRACE, ""))
+    frames = [frame for frame in recorded if not _OF_TORCH.search(frame[0])]
     if not frames:
         return None
     file, line = frames[-1]

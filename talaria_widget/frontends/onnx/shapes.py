@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
 from talaria_widget.frontends.onnx.inputs import Bound
+from talaria_widget.frontends.onnx.names import from_code
 from talaria_widget.frontends.onnx.standins import stand_in
 from talaria_widget.frontends.onnx.stored import Stored, fresh, stored_tensor, view
 from talaria_widget.frontends.onnx.types import (
@@ -72,9 +73,9 @@ def learn(model: onnx.ModelProto, bound: Bound) -> Known:
     return known
 
 
-def _keep(known: Known, name: str, tensor: onnx.TensorProto) -> None:
+def _keep(known: Known, name: str, tensor: onnx.TensorProto, constant: bool = False) -> None:
     """Enter a stored tensor, and its value where that is small and at hand."""
-    entry = stored_tensor(name, tensor)
+    entry = replace(stored_tensor(name, tensor), constant=constant)
     known.stored[name] = entry
     known.shapes[name], known.dtypes[name] = entry.shape, entry.dtype
     size = int(np.prod(entry.shape, dtype=object))
@@ -103,7 +104,7 @@ def _constant(known: Known, node: onnx.NodeProto, given: Mapping[str, Any]) -> b
         return False
     name = node.output[0]
     if "value" in given:
-        _keep(known, name, given["value"])
+        _keep(known, name, given["value"], constant=from_code(name))
     elif "sparse_value" in given:
         sparse = given["sparse_value"]
         entry = fresh(name, tuple(sparse.dims), dtype_name(sparse.values.data_type))
@@ -161,7 +162,7 @@ def _heavy(known: Known, name: str) -> bool:
 
 
 def _fill(known: Known, node: onnx.NodeProto, given: Mapping[str, Any], trained: bool) -> None:
-    """A tensor of one number. Files stripped of their weights make them so, from declared inputs."""
+    """A tensor of one number; files stripped of their weights make them of declared inputs."""
     name, sizes = node.output[0], known.values[node.input[0]]
     code = given["value"].data_type if "value" in given else onnx.TensorProto.FLOAT
     shape = tuple(int(n) for n in sizes.ravel())
