@@ -16,11 +16,15 @@ CELL_S = 300
 
 
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """The notebook with its outputs; it runs in `folder`."""
+    """The notebook with its outputs; it runs in `folder`, and is saved there, failed or not."""
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    NotebookClient(
+    client = NotebookClient(
         notebook, timeout=CELL_S, resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    )
+    try:
+        client.execute()
+    finally:
+        nbformat.write(notebook, folder / f"{path.stem}.executed.ipynb")
     return notebook
 
 
@@ -39,7 +43,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=HERE, help="where the notebook runs")
     folder: Path = parser.parse_args().folder
     notebook = execute(HERE / "quickstart.ipynb", folder)
-    nbformat.write(notebook, folder / "quickstart.executed.ipynb")
     heading = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## "):
