@@ -286,7 +286,7 @@ def _memory(prices: Prices, precision: Ints) -> Floats:
         prices.tensor_size * prices.precision_bytes[precision],
         prices.tensor_bytes,
     )
-    change = np.zeros(rows + 1)
+    change = np.zeros(rows + 2)
     np.add.at(change, np.maximum(prices.tensor_row, 0), np.nan_to_num(held))
     np.add.at(change, prices.tensor_last + 1, -np.nan_to_num(held))
     alive: Floats = np.cumsum(change)[:rows]
@@ -303,4 +303,5 @@ def _take(band: Band, at: tuple[Ints, ...]) -> Band:
 
 def _per_row(values: Floats, start: Ints) -> Floats:
     total = np.concatenate([[0.0], np.cumsum(values)])
-    return total[start[1:]] - total[start[:-1]]
+    sums: Floats = total[start[1:]] - total[start[:-1]]
+    return sums

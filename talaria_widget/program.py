@@ -53,8 +53,9 @@ class Program:
     """Tasks in order of execution, and the weights they keep.
 
     `baseline` is the precision of rows without a mark, `written` that of the graph's tensors.
-    `aliases` maps a tensor to the one that holds its bytes, where they differ. `removed` counts the ops that the toolchain drops. Of
-    `operations` ops those in `uncounted` (by target) have no known work.
+    `aliases` maps a tensor to the one that holds its bytes, where they differ. `removed` counts
+    the ops that the toolchain drops. Of `operations` ops those in `uncounted` (by target) have
+    no known work.
     """
 
     device: Device

@@ -110,9 +110,9 @@ def _price_rows(
     macs = _floats([t.work.macs for t in tasks])[:, None]
     flops = _floats([t.work.flops for t in tasks])[:, None]
     moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None]
-    unpriced = np.array([bool({ops[n].kind for n in t.ops} & UNPRICED) for t in tasks])
+    unpriced = np.array([bool({ops[n].kind for n in t.ops} & UNPRICED) for t in tasks], bool)
     macs[unpriced] = np.nan
-    share = np.array([device.efficiency[_class(graph, ops, t)] for t in tasks])[:, None]
+    share = _floats([device.efficiency[_class(graph, ops, t)] for t in tasks])[:, None]
 
     peak = np.array([device.ops_per_s.get(m.compute, np.nan) for m in lines])[None, :]
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
@@ -150,14 +150,15 @@ def _used(graph: Graph, tasks: Sequence[Task]) -> Array:
     """The share of its weights that a task reads: some rows of an embedding, else all."""
     whole = [sum(graph.tensors[w].nbytes or 0 for w in t.weights) for t in tasks]
     read = [t.work.weight_bytes for t in tasks]
-    return np.array([min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)])
+    shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
+    return _floats(shares)
 
 
 def _both(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
 
 
-def _floats(values: Sequence[int | None]) -> Array:
+def _floats(values: Sequence[float | None]) -> Array:
     return np.array([np.nan if v is None else v for v in values], np.float64)
 
 

@@ -101,9 +101,27 @@ def _insert(
         source, result = draft.fresh(f"{tensor}_unquantized"), tensor
         producer.output[list(producer.output).index(tensor)] = source
     else:
+        if producer is not None and _implied(draft, producer, zero, len(readers)):
+            source = producer.input[0]
+            draft.remove([producer])
         for node, slot in readers:
             node.input[slot] = result
     quantized = draft.fresh(f"{tensor}_quantized")
     domain = linear_domain(draft)
     draft.add("QuantizeLinear", [source, *steps], quantized, domain=domain)
     draft.add("DequantizeLinear", [quantized, *steps], result, domain=domain)
+
+
+def _implied(draft: Draft, producer: NodeProto, zero: np.uint8, readers: int) -> bool:
+    """Whether a Relu does nothing more: below its zero point 0 no value can be stored.
+
+    ONNX Runtime takes an addition for an integer one only without a Relu behind it.
+    """
+    before, after = producer.input[0], producer.output[0]
+    return (
+        producer.op_type == "Relu"
+        and zero == 0
+        and len(draft.readers(before)) == 1
+        and len(draft.readers(after)) == readers
+        and not {before, after} & (draft.outputs | draft.captured)
+    )

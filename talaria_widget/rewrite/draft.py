@@ -120,12 +120,12 @@ class Draft:
     def store(self, name: str, values: NDArray[np.generic]) -> str:
         """Keep a new tensor in the file; returns the name it got."""
         name = self.fresh(name)
-        self.stored[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        self.stored[name] = numpy_helper.from_array(values, name)
         return name
 
     def replace(self, name: str, values: NDArray[np.generic]) -> None:
         """Give a stored tensor other values."""
-        self.stored[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        self.stored[name] = numpy_helper.from_array(values, name)
 
     def drop(self, name: str) -> None:
         """Stop storing a tensor."""

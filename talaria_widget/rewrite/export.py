@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 from torch import nn
 
 from talaria_widget.graph import UnsupportedModelError
-from talaria_widget.rewrite.draft import LARGEST_BYTES, Draft, attribute
+from talaria_widget.rewrite.draft import LARGEST_BYTES
 from talaria_widget.rewrite.norms import fold_norms
+from talaria_widget.rewrite.tidy import tidy
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
-SMALL_BYTES = 65_536
 
 
 def export(
@@ -64,7 +63,8 @@ def export(
                 f"torch.onnx.export cannot export {type(model).__name__}: {_first_line(error)}"
             ) from error
         del program, duplicate
-    return fold_norms(_without_zero_biases(_named(raw, model)))
+    named = _named(raw, model)
+    return fold_norms(tidy(named, _names(model)))
 
 
 def _check(model: nn.Module) -> None:
@@ -116,6 +116,10 @@ def _first_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:300]
 
 
+def _names(model: nn.Module) -> set[str]:
+    return {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+
+
 def _named(proto: ModelProto, model: nn.Module) -> ModelProto:
     """The same model, each shared tensor under the first name that the module gives it.
 
@@ -135,13 +139,7 @@ def _named(proto: ModelProto, model: nn.Module) -> ModelProto:
     for stored in proto.graph.initializer:
         if stored.name not in values:
             continue
-        tensor = values[stored.name].detach().cpu().contiguous()
-        array = numpy_helper.to_array(stored)
-        if array.nbytes <= SMALL_BYTES or array.nbytes == tensor.numel() * tensor.element_size():
-            kept = tuple(array.shape) == tuple(tensor.shape) and _equal(array, tensor)
-        else:
-            kept = False
-        if not kept:
+        if not _equal(numpy_helper.to_array(stored), values[stored.name]):
             raise UnsupportedModelError(
                 f"the exporter changed {stored.name!r}; apply cannot tell which weight it is."
             )
@@ -156,52 +154,9 @@ def _named(proto: ModelProto, model: nn.Module) -> ModelProto:
 
 
 def _equal(array: NDArray[np.generic], tensor: torch.Tensor) -> bool:
+    tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype == torch.bfloat16:
-        return bool((array.view(np.int16) == tensor.view(torch.int16).numpy()).all())
+        array, tensor = array.view(np.int16), tensor.view(torch.int16)
     mine = tensor.numpy()
-    return array.dtype == mine.dtype and array.tobytes() == mine.tobytes()
-
-
-def _without_zero_biases(proto: ModelProto) -> ModelProto:
-    """The same model without the zeros that the exporter computes for a missing bias.
-
-    It writes them as a chain of small nodes that run each time and keep the runtime from
-    fusing the convolution.
-    """
-    draft = Draft(proto)
-    producers = draft.producers()
-    for node in draft.nodes:
-        if node.op_type in CONVOLUTIONS and len(node.input) > 2:
-            made = producers.get(node.input[2])
-            if made is not None and _is_zero(draft, producers, made):
-                del node.input[2:]
-    _remove_dead(draft)
-    return draft.finish()
-
-
-def _is_zero(draft: Draft, producers: Mapping[str, NodeProto], node: NodeProto) -> bool:
-    """Whether a value is an expanded constant zero, whatever its shape."""
-    while node.op_type in ("Expand", "CastLike", "Cast", "Identity"):
-        name = node.input[0]
-        if name in draft.stored:
-            return not np.any(draft.array(name))
-        if name not in producers:
-            return False
-        node = producers[name]
-    return node.op_type == "ConstantOfShape" and not np.any(_fill(node))
-
-
-def _fill(node: NodeProto) -> NDArray[np.generic]:
-    value = attribute(node, "value", None)
-    return np.zeros(1) if value is None else np.asarray(numpy_helper.to_array(value))
-
-
-def _remove_dead(draft: Draft) -> None:
-    """Take out nodes whose results nobody reads, and then those that only they read."""
-    while True:
-        read = {name for node in draft.nodes for name in node.input}
-        read |= draft.outputs | draft.captured
-        dead = [node for node in draft.nodes if not any(name in read for name in node.output)]
-        if not dead:
-            return
-        draft.remove(dead)
+    same = array.shape == mine.shape and array.dtype == mine.dtype
+    return same and array.tobytes() == mine.tobytes()

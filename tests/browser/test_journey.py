@@ -40,7 +40,7 @@ def test_the_quickstart_by_hand(open_notebook: OpenNotebook) -> None:
     assert_page_and_kernel_agree(notebook, widget)
 
     owners = notebook.kernel.value(
-        "list(w.report.to_frame().dropna(subset='size_bytes').nlargest(3, 'size_bytes')['name'])"
+        "list(w.report.to_frame().nlargest(3, 'weight_bytes')['name'])"
     )
     widget.part("filter").fill(owners[0])
     widget.row(owners[0]).click()

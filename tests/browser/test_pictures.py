@@ -11,7 +11,8 @@ from browser.models import MOBILE
 pytestmark = pytest.mark.browser
 
 SHOW = """
-w = talaria.show(model, device="apple-a17-pro-ane", recipe={"*conv_1x1*": talaria.Quantize(8)})
+recipe = {"mobilenet_v2.layer.[10-15].*": talaria.Quantize(8), "classifier": talaria.Quantize(8)}
+w = talaria.show(model, device="apple-a17-pro-ane", recipe=recipe)
 w.targets = {"size_bytes": 5e6, "latency_s": 0.0004}
 w
 """

@@ -1,0 +1,217 @@
+"""The analytic compiler: what fuses, what folds, what is removed, and what it is priced at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import talaria_widget as talaria
+from nets import Attention, Tied, small_net
+from talaria_widget import pipeline
+from talaria_widget.compilers import analytic, pricing
+from talaria_widget.graph import Graph, Op, Tensor
+from talaria_widget.hardware import device, devices
+from talaria_widget.recipe import Activations, Quantize, Recipe
+
+
+def program_of(model: nn.Module, *inputs: torch.Tensor, on: str = "cpu-avx2"):  # type: ignore[no-untyped-def]
+    return analytic.compile(pipeline.capture(model.eval(), inputs), device(on))
+
+
+class Silu(nn.Module):
+    """x * sigmoid(x) after a convolution: two readers of one value, one fusion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        return y * torch.sigmoid(y)
+
+
+class RootMeanSquare(nn.Module):
+    """A normalisation written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+class TwoReaders(nn.Module):
+    """A convolution whose result someone else reads before the activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 3, 1)
+        self.b = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        return functional.relu(y) + self.b(y)
+
+
+def test_convolution_takes_norm_and_activation() -> None:
+    program = program_of(small_net(), torch.zeros(1, 3, 32, 32))
+    names = [(task.name, task.label, len(task.ops)) for task in program.tasks]
+    assert names == [
+        ("stem", "conv 3×3", 2),
+        ("blocks.0.conv", "conv 3×3", 2),
+        ("blocks.0/add", "add + relu", 2),
+        ("blocks.1.conv", "conv 3×3", 2),
+        ("blocks.1/add", "add + relu", 2),
+        ("adaptive_avg_pool2d", "adaptive_avg_pool2d", 1),
+        ("fc", "linear", 1),
+    ]
+    assert dict(program.removed) == {"movement": 1}
+
+
+def test_a_folded_norm_leaves_a_bias() -> None:
+    program = program_of(small_net(), torch.zeros(1, 3, 32, 32))
+    stored = {weight.name: weight.shape for weight in program.weights}
+    assert stored == {
+        "stem.weight": (16, 3, 3, 3),
+        "stem.bias": (16,),
+        "blocks.0.conv.weight": (16, 16, 3, 3),
+        "blocks.0.conv.bias (folded)": (16,),
+        "blocks.1.conv.weight": (16, 16, 3, 3),
+        "blocks.1.conv.bias (folded)": (16,),
+        "fc.weight": (10, 16),
+        "fc.bias": (10,),
+    }
+
+
+def test_attention_written_out_is_one_task() -> None:
+    program = program_of(Attention(), torch.zeros(1, 12, 32))
+    assert [task.kind for task in program.tasks] == [
+        "linear",
+        "attention",
+        "movement",
+        "linear",
+    ] or [task.kind for task in program.tasks] == ["linear", "attention", "linear"]
+    attention = program.tasks[1]
+    assert attention.work.macs == 2 * 4 * 12 * 12 * 8  # both products, 4 heads of 8
+
+
+def test_gated_activation_and_written_out_norm_fuse() -> None:
+    silu = program_of(Silu(), torch.zeros(1, 3, 8, 8))
+    assert [(t.kind, len(t.ops)) for t in silu.tasks] == [("conv", 3)]
+    norm = program_of(RootMeanSquare(), torch.zeros(1, 16))
+    assert [t.kind for t in norm.tasks] == ["norm"]
+
+
+def test_nothing_fuses_across_a_value_that_someone_else_reads() -> None:
+    program = program_of(TwoReaders(), torch.zeros(1, 3, 8, 8))
+    assert [len(t.ops) for t in program.tasks if t.kind == "conv"] == [1, 1]
+
+
+@pytest.mark.parametrize("name", devices())
+def test_every_device_prices_every_computing_task(name: str) -> None:
+    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), device=name)
+    latency, energy = report.column("latency_s").values, report.column("energy_j").values
+    assert (latency > 0).all()
+    assert (energy > 0).all()
+    assert report.totals["latency_s_low"] < report.totals["latency_s"]
+    assert report.totals["latency_s"] == pytest.approx(latency.sum())
+    assert report.coverage == 1.0
+
+
+@pytest.mark.parametrize("name", devices())
+def test_every_number_of_a_device_has_a_source(name: str) -> None:
+    on = device(name)
+    for section in ("band", "efficiency", "memory", "dispatch", "energy"):
+        assert on.sources[section]
+    for precision in on.ops_per_s:
+        assert on.sources[f"compute.{precision}"]
+    for line in on.menu[1:]:
+        assert line.reason or line.kinds, f"{line.label} runs nowhere and does not say why"
+
+
+def test_a_roofline_by_hand() -> None:
+    on = device("cpu-avx2")
+    report = talaria.analyze(nn.Linear(4096, 4096), torch.zeros(1, 4096))
+    weight_bytes = 4 * (4096 * 4096 + 4096)
+    moved = 4 * (4096 + 4096)
+    assert weight_bytes > on.on_chip_bytes
+    memory = weight_bytes / on.bandwidth_bytes_per_s + moved / on.on_chip_bytes_per_s
+    expected = memory + on.dispatch_s
+    assert report.totals["latency_s"] == pytest.approx(expected, rel=1e-6)
+    assert report.totals["energy_j"] == pytest.approx(on.power_w * expected, rel=1e-6)
+    compute = 2 * 4096 * 4096 / (on.ops_per_s["float32"] * on.efficiency["linear"])
+    assert compute < memory
+    assert report.prices.bound[0, 0] == 1
+
+
+def test_equal_layers_share_a_signature() -> None:
+    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32))
+    signature = report.prices.row_signature
+    assert signature[1] == signature[3]
+    assert signature[2] == signature[4]
+    assert signature[0] != signature[1]
+
+
+def test_a_tied_weight_is_stored_once() -> None:
+    report = talaria.analyze(Tied().eval(), torch.zeros(1, 5, dtype=torch.int64))
+    assert report.totals["parameters"] == 100 * 32 + 32 * 32 + 32
+    assert report.totals["size_bytes"] == 4 * (100 * 32 + 32 * 32 + 32)
+
+
+def test_what_depends_on_no_input_is_computed_before() -> None:
+    class Positions(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.arange(8).float().cos()
+
+    program = program_of(Positions(), torch.zeros(1, 8))
+    assert [task.kind for task in program.tasks] == ["elementwise"]
+
+
+def test_an_unknown_op_is_listed_and_never_free() -> None:
+    tensors = {n: Tensor(n, (4,), role="input" if n == "x" else "activation") for n in "xyz"}
+    ops = (
+        Op("a", "unknown", "custom.mystery", inputs=("x",), outputs=("y",)),
+        Op("b", "activation", "relu", inputs=("y",), outputs=("z",)),
+    )
+    graph = Graph("g", "onnx", ops, tensors, ("x",), ("z",))
+    compiled = pipeline.compile_for(graph, device("cpu-avx2"), Recipe())
+    report = pipeline.report(compiled, Recipe())
+    assert dict(report.uncounted) == {"custom.mystery": 1}
+    assert report.coverage == 0.5
+    assert np.isnan(report.column("latency_s").values[0])
+    assert report.unknown_rows == 1
+    assert "≥" in repr(report)
+    with pytest.raises(AssertionError, match="unknown cost"):
+        report.check({"latency_s": 1.0})
+
+
+def test_an_option_beside_the_menu_gets_a_column() -> None:
+    program = program_of(nn.Linear(256, 64), torch.zeros(1, 256))
+    asked = Quantize(4, granularity="block", block_size=128)
+    prices = pricing.price(program, [asked, Quantize(3)])
+    assert asked in prices.options
+    assert Quantize(3) not in prices.options
+    column = prices.options.index(asked)
+    assert prices.weight_bytes[0, column] == 64 * 2 * (128 * 4 / 8 + 4)
+
+
+def test_fewer_bits_never_add_bytes() -> None:
+    program = program_of(nn.Linear(1024, 1024), torch.zeros(1, 1024))
+    prices = pricing.price(program)
+    by_label = dict(zip(prices.labels, prices.weight_bytes[0], strict=True))
+    assert by_label["int4 b32"] < by_label["int8"] < by_label["fp16"] < by_label["fp32"]
+
+
+def test_int8_casts_are_seen_and_priced() -> None:
+    int8 = Quantize(8, activations=Activations(8))
+    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), recipe={"blocks.0.conv": int8})
+    assert len(report.after.casts.tensor) == 2
+    rows = {report.program.tasks[r].name for r in report.after.casts.row}
+    assert rows == {"blocks.0.conv"}
+    assert report.after.casts.latency.point.sum() > 0
+    whole = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), recipe={"*": int8})
+    assert whole.column("option").values[2] == "int8 w+a"  # the add follows its neighbours

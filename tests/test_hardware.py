@@ -1,0 +1,63 @@
+"""Devices: names, files of one's own, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import talaria_widget as talaria
+from talaria_widget.hardware import HERE, device, devices
+
+
+def test_the_five_devices() -> None:
+    assert devices() == [
+        "apple-a17-pro-ane",
+        "cpu-avx2",
+        "nvidia-h100",
+        "raspberry-pi-5",
+        "stm32-h7",
+    ]
+
+
+def test_a_device_file_of_ones_own(tmp_path: Path) -> None:
+    text = (HERE / "cpu-avx2.toml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace('name = "cpu-avx2"', 'name = "mine"'), encoding="utf-8")
+    assert device(path).name == "mine"
+    assert device(str(path)).menu == device("cpu-avx2").menu
+    assert device(device("cpu-avx2")) is device("cpu-avx2")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        ("rasberry-pi-5", ValueError, "did you mean 'raspberry-pi-5'"),
+        ("zzz", ValueError, "known are"),
+        (3, TypeError, "a name from talaria.devices"),
+        ("nowhere.toml", FileNotFoundError, "no device file"),
+    ],
+)
+def test_a_device_that_is_not_there(name: object, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        talaria.device(name)  # type: ignore[arg-type]
+
+
+def test_a_file_that_lacks_a_key_or_is_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('name = "x"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="bad.toml lacks the key"):
+        device(path)
+    path.write_text("= 3", encoding="utf-8")
+    with pytest.raises(ValueError, match="no TOML"):
+        device(path)
+
+
+def test_a_menu_line_stands_for_its_family() -> None:
+    on = device("cpu-avx2")
+    wide = talaria.Quantize(4, granularity="block", block_size=128)
+    assert on.find(wide) is on.find(talaria.Quantize(4, granularity="block"))
+    assert on.find(talaria.Quantize(3)) is None
+    assert on.find(None) is on.default
+    apple = device("apple-a17-pro-ane")
+    assert apple.find(talaria.Cast("float16")) is apple.default
