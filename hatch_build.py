@@ -25,7 +25,8 @@ def stale(root: Path) -> bool:
     if not all(path.exists() for path in outputs):
         return True
     sources = [*(root / "js").glob("*.*"), *(root / "js" / "src").rglob("*.*")]
-    return max(p.stat().st_mtime for p in sources) > min(p.stat().st_mtime for p in outputs)
+    newest = max(path.stat().st_mtime for path in sources if path.is_file())
+    return newest > min(path.stat().st_mtime for path in outputs)
 
 
 def build(root: Path) -> None:
