@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 import torchinfo
-from torchvision_cpu import models
 from transformers import BertConfig, BertModel
 
 import talaria_widget as talaria
+from torchvision_cpu import models
 
 RUNS = 7
 LIMIT = 0.5

@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
-from playwright.sync_api import sync_playwright
 
 CLICKS = 50
 SIZES = (2_000, 10_000)

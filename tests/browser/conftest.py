@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
 from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
-from playwright.sync_api import Browser, sync_playwright
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 OpenNotebook = Callable[..., NotebookPage]

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import nbformat
-from browser.jupyter import JupyterServer, Kernel
 from playwright.sync_api import Locator, Page, Request, expect
+
+from browser.jupyter import JupyterServer, Kernel
 
 PREFIX = {"": 0, "n": -9, "µ": -6, "μ": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12}
 LOCAL = {"127.0.0.1", "localhost", "::1"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import OpenNotebook
 from browser.models import ASLEEP, DEAF, HOSTILE, LAYERS, SHOW, SMALL
 from browser.pages import NotebookPage, Widget
-from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import OpenNotebook
 from browser.models import LAYERS, SHOW, SMALL
 from browser.pages import NotebookPage, Widget
-from playwright.sync_api import expect
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
 TOTALS = ("size_bytes", "latency_s", "energy_j", "peak_memory_bytes")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import SCREENSHOTS, OpenNotebook
 from browser.models import MOBILE
-from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
