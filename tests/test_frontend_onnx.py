@@ -109,7 +109,7 @@ class TestWholeNetworks:
         torch = pytest.importorskip("torch")
         pytest.importorskip("onnxscript")
 
-        class Net(torch.nn.Module):  # type: ignore[misc]
+        class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 super().__init__()
                 self.stem = torch.nn.Conv2d(3, 8, 3, stride=2, bias=False)
