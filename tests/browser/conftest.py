@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
 
+HEIGHT = 1600
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 OpenNotebook = Callable[..., NotebookPage]
 
@@ -39,17 +41,20 @@ def open_notebook(
     opened: list[NotebookPage] = []
 
     def opens(
-        cells: list[str] | Path, width: int = 1280, height: int = 1600, theme: str | None = None
+        cells: list[str] | Path,
+        width: int = 1280,
+        theme: str = "JupyterLab Light",
+        under: str = "notebooks",
     ) -> NotebookPage:
-        name = f"{request.node.name.replace('[', '-').replace(']', '')}-{len(opened)}.ipynb"
+        name = re.sub(r"\W+", "-", f"{request.node.name}-{len(opened)}") + ".ipynb"
         if isinstance(cells, Path):
             shutil.copy(cells, server.root / name)
         else:
             write_notebook(server.root / name, cells)
-        context = browser.new_context(viewport={"width": width, "height": height})
+        context = browser.new_context(viewport={"width": width, "height": HEIGHT})
         page = NotebookPage(context.new_page(), server, name)
         opened.append(page)
-        return page.open(theme or "JupyterLab Light")
+        return page.open(theme, under)
 
     yield opens
     failed = getattr(request.node, "failed", False)

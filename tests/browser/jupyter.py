@@ -125,6 +125,7 @@ def serve(folder: Path) -> Iterator[JupyterServer]:
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         f"--IdentityProvider.token={token}",
         "--JupyterNotebookApp.expose_app_in_browser=True",
+        "--LabApp.expose_app_in_browser=True",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     ]

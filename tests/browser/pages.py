@@ -95,8 +95,9 @@ class NotebookPage:
         if parts.scheme not in ("data", "blob") and parts.hostname not in LOCAL:
             self.strangers.append(request.url)
 
-    def open(self, theme: str = "JupyterLab Light") -> NotebookPage:
-        url = f"{self.server.url}/notebooks/{self.name}?token={self.server.token}"
+    def open(self, theme: str = "JupyterLab Light", under: str = "notebooks") -> NotebookPage:
+        """In Notebook 7, or in JupyterLab under `lab/tree`."""
+        url = f"{self.server.url}/{under}/{self.name}?token={self.server.token}"
         self.page.goto(url, wait_until="domcontentloaded")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)

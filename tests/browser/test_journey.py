@@ -120,3 +120,15 @@ def test_code_reaches_the_page(open_notebook: OpenNotebook) -> None:
     notebook.wait_for_value("getattr(w.device, 'name', w.device)", "stm32-h7")
     assert_page_and_kernel_agree(notebook, widget)
     assert notebook.errors == []
+
+
+def test_in_jupyterlab(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook([SMALL, SHOW], under="lab/tree")
+    notebook.run_all()
+    widget = notebook.widget().wait()
+    widget.select("6")
+    widget.choose("int8")
+    expect(widget.row("6")).to_contain_text("int8")
+    widget.wait()
+    assert_page_and_kernel_agree(notebook, widget)
+    assert notebook.errors == []
