@@ -17,7 +17,7 @@ from talaria_widget.frontends.onnx.names import (
     unique,
     weight_stem,
 )
-from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
+from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, Shapes, specialise
 from talaria_widget.frontends.onnx.shapes import Known
 from talaria_widget.frontends.onnx.stored import Stored
 from talaria_widget.frontends.onnx.types import target
@@ -83,11 +83,11 @@ def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
     }
     operator = specialise(node.op_type, OPERATORS.get(full, UNKNOWN), given, stored)
     inputs, weights, order = _operands(built, node, operator)
-    label = node.name or node.output[0]
+    label = node.name or next(filter(None, node.output), full)
     if operator.kind == "control":
         _enter_branches(built, node, given, label, inputs, weights)
     shapes = [known.shapes.get(name) for name in node.input]
-    attrs = operator.attributes(given, shapes, [known.shapes.get(n) for n in node.output])
+    attrs = _attributes(operator, given, shapes, [known.shapes.get(n) for n in node.output])
     attrs["node"] = label
     if operator.kind == "matmul" and weights:
         attrs["operands"] = tuple(order)
@@ -108,6 +108,16 @@ def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
         weights=tuple(weights),
         attrs=attrs,
     )
+
+
+def _attributes(
+    operator: Operator, given: Mapping[str, Any], inputs: Shapes, outputs: Shapes
+) -> dict[str, Any]:
+    """Our attributes; none where a required one of theirs is missing, so that work is unknown."""
+    try:
+        return operator.attributes(given, inputs, outputs)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return {}
 
 
 def _owns(built: Built, name: str) -> bool:

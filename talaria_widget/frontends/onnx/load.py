@@ -31,6 +31,10 @@ def load(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
             f"cannot read a {type(model).__name__}: pass the path of an ONNX file or a ModelProto."
         )
     _check(proto.graph, label)
+    if not proto.opset_import:
+        raise UnsupportedModelError(
+            f"{label} names no operator set, so it is cut short: export or download it again."
+        )
     if proto.functions:
         from onnx.inliner import inline_local_functions
 

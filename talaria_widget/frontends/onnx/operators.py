@@ -226,6 +226,7 @@ OPERATORS: Mapping[str, Operator] = {
         "Softplus Softsign Mish Swish Shrink",
     ),
     "Gelu": Operator("activation", _gelu),
+    "Dropout": Operator("activation", data=(0,)),
     **_first("activation", "Clip"),
     **_all(
         "elementwise",
@@ -237,7 +238,7 @@ OPERATORS: Mapping[str, Operator] = {
     **_first(
         "reduction",
         "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
-        "ReduceSum ReduceSumSquare CumSum",
+        "ReduceSum ReduceSumSquare CumSum CumProd",
     ),
     **_first("reduction", "ArgMax ArgMin", _axis(0)),
     **_first("reduction", "TopK", _axis(-1)),

@@ -21,6 +21,7 @@ from talaria_widget.frontends.onnx.stored import Stored, fresh, stored_tensor, v
 from talaria_widget.frontends.onnx.types import (
     DTYPES,
     Shape,
+    array,
     attributes,
     dtype_name,
     static_shape,
@@ -85,7 +86,7 @@ def _keep(known: Known, name: str, tensor: onnx.TensorProto, constant: bool = Fa
         and tensor.data_type != onnx.TensorProto.STRING
         and size <= (8 if entry.heavy else LIMIT)
     ):
-        known.values[name] = onnx.numpy_helper.to_array(tensor)
+        known.values[name] = array(tensor)
 
 
 def _fold(known: Known, declared: Iterable[str]) -> None:
@@ -111,19 +112,18 @@ def _constant(known: Known, node: onnx.NodeProto, given: Mapping[str, Any]) -> b
         known.stored[name] = entry
         known.shapes[name], known.dtypes[name] = entry.shape, entry.dtype
     else:
-        literal = next(iter(given.values()), 0)
-        array = np.asarray(literal)
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32)
-        if array.dtype.kind in "fi":
-            _value(known, name, array)
+        literal = np.asarray(next(iter(given.values()), 0))
+        if literal.dtype.kind == "f":
+            literal = literal.astype(np.float32)
+        if literal.dtype.kind in "fi":
+            _value(known, name, literal)
     return True
 
 
-def _value(known: Known, name: str, array: Array) -> None:
-    known.values[name] = array
-    known.shapes[name] = array.shape
-    known.dtypes[name] = str(array.dtype)
+def _value(known: Known, name: str, value: Array) -> None:
+    known.values[name] = value
+    known.shapes[name] = value.shape
+    known.dtypes[name] = str(value.dtype)
 
 
 def _computed(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
+
+from talaria_widget.graph import UnsupportedModelError
 
 Shape = tuple[int, ...]
 
@@ -52,16 +55,37 @@ def static_shape(kind: onnx.TypeProto) -> Shape | None:
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    """The attributes of a node, strings decoded; tensors and graphs as they are."""
+    """The attributes of a node, strings decoded; tensors and graphs as they are.
+
+    Raises:
+        UnsupportedModelError: An attribute has no known type.
+    """
     found: dict[str, Any] = {}
     for attribute in node.attribute:
-        value = onnx.helper.get_attribute_value(attribute)
-        found[attribute.name] = value.decode("utf-8", "replace") if _is_text(value) else value
+        try:
+            value = onnx.helper.get_attribute_value(attribute)
+        except ValueError as error:
+            raise UnsupportedModelError(
+                f"attribute {attribute.name!r} of node {node.name or node.op_type!r} is corrupt: "
+                "export or download the model again."
+            ) from error
+        is_text = isinstance(value, bytes)
+        found[attribute.name] = value.decode("utf-8", "replace") if is_text else value
     return found
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, bytes)
+def array(tensor: onnx.TensorProto) -> np.ndarray[Any, np.dtype[Any]]:
+    """The numbers of a small stored tensor.
+
+    Raises:
+        UnsupportedModelError: Its bytes do not fit its shape and type.
+    """
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except (LookupError, TypeError, ValueError) as error:
+        raise UnsupportedModelError(
+            f"tensor {tensor.name!r} is corrupt: export or download the model again."
+        ) from error
 
 
 def target(node: onnx.NodeProto) -> str:
