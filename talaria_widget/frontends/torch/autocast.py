@@ -9,20 +9,64 @@ import torch
 from talaria_widget.frontends.torch.structure import replace
 
 _LOWER = frozenset(
-    """
-    linear matmul bmm mm baddbmm addmm addbmm mv einsum conv1d conv2d conv3d conv_transpose1d
-    conv_transpose2d conv_transpose3d scaled_dot_product_attention bilinear
-    multi_head_attention_forward lstm gru rnn_tanh rnn_relu chain_matmul prelu
-    """.split()
+    [
+        "linear",
+        "matmul",
+        "bmm",
+        "mm",
+        "baddbmm",
+        "addmm",
+        "addbmm",
+        "mv",
+        "einsum",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "scaled_dot_product_attention",
+        "bilinear",
+        "multi_head_attention_forward",
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
+        "chain_matmul",
+        "prelu",
+    ]
 )
 _RAISE = frozenset(
-    """
-    layer_norm group_norm softmax log_softmax exp log pow sum prod cumsum norm cosine_similarity
-    cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits softplus rsqrt
-    """.split()
+    [
+        "layer_norm",
+        "group_norm",
+        "softmax",
+        "log_softmax",
+        "exp",
+        "log",
+        "pow",
+        "sum",
+        "prod",
+        "cumsum",
+        "norm",
+        "cosine_similarity",
+        "cross_entropy",
+        "nll_loss",
+        "mse_loss",
+        "l1_loss",
+        "binary_cross_entropy_with_logits",
+        "softplus",
+        "rsqrt",
+    ]
 )
 _RAISE_ON_CPU = frozenset(
-    "mse_loss nll_loss cross_entropy binary_cross_entropy_with_logits cosine_similarity".split()
+    [
+        "mse_loss",
+        "nll_loss",
+        "cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "cosine_similarity",
+    ]
 )
 
 

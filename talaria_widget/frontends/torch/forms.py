@@ -99,8 +99,10 @@ def linear(kind: Kind, given: Operands) -> Form:
     x, weight = given["input"], given["weight"]
     inputs, weights = given.split((x, weight, given["bias"]))
     if not given.trained(weight):
-        letters = "abcdefgh"[: len(given.shape(x)) - 1]
-        equation = f"{letters}i,oi->{letters}o"
+        batch = "abcdefgh"[: len(given.shape(x)) - 1]
+        out = "o" if len(given.shape(weight)) == 2 else ""
+        equation = f"{batch}i,{out}i->{batch}{out}"
+        inputs, weights = given.split((x, weight))
         return Form("matmul", inputs, weights, _operands(given, (x, weight), equation))
     return Form(kind, inputs, weights, {}, _main(given, {weight: 0}))
 
@@ -108,14 +110,26 @@ def linear(kind: Kind, given: Operands) -> Form:
 def matmul(kind: Kind, given: Operands) -> Form:
     """A product; a linear layer where one side is a parameter of two dimensions."""
     a, b = given["input"], given["other"]
-    inputs, weights = given.split(given.call.reads)
+    refs = list(given.call.reads)
+    inputs, weights = given.split(refs)
     if given.trained(b) and not given.stored(a) and len(given.shape(b)) == 2:
-        ordered = (b, *[w for w in weights if w != b])
-        return Form("linear", inputs, ordered, {}, {b.value: 1})
-    if given.trained(a) and not given.stored(b) and len(given.shape(a)) == 2:
-        if len(given.shape(b)) == 1:
-            return Form("linear", inputs, (a, *[w for w in weights if w != a]), {}, {a.value: 0})
-    return Form(kind, inputs, weights, _operands(given, (a, b), None))
+        matrix, other, axis = b, a, 1
+    elif given.trained(a) and not given.stored(b) and len(given.shape(a)) == 2:
+        matrix, other, axis = a, b, 0
+        if len(given.shape(b)) > 2:
+            return Form(kind, inputs, weights, _operands(given, refs, None))
+    else:
+        return Form(kind, inputs, weights, _operands(given, refs, None))
+    inputs = (other, *[ref for ref in inputs if ref != other])
+    weights = (matrix, *[ref for ref in weights if ref != matrix])
+    return Form("linear", inputs, weights, {}, {matrix.value: axis})
+
+
+def bilinear(kind: Kind, given: Operands) -> Form:
+    """A product of two inputs and a weight of three dimensions."""
+    weight = given["weight"]
+    inputs, weights = given.split((given["input1"], given["input2"], weight, given["bias"]))
+    return Form(kind, inputs, weights, {}, _main(given, {weight: 0}))
 
 
 def einsum(kind: Kind, given: Operands) -> Form:
@@ -150,9 +164,6 @@ def multi_head(kind: Kind, given: Operands) -> Form:
         "query_first": True,
     }
     return Form(kind, inputs, weights, attrs, _main(given, main))
-
-
-_CELL = "input hx w_ih w_hh b_ih b_hh"
 
 
 def recurrent(kind: Kind, given: Operands) -> Form:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -141,13 +141,12 @@ def _conv2d(name: str, module: Any) -> list[Guess]:
 
 def _conv3d(name: str, module: Any) -> list[Guess]:
     channels = module.in_channels
+    said = f"{_channels(channels)} from {name}"
     return [
         (
             (_real((1, channels, frames, side, side), _dtype(module)),),
             {},
-            [
-                f"{_channels(channels)} from {name}; batch 1 and {frames}x{side}x{side} are our guess"
-            ],
+            [f"{said}; batch 1 and {frames}x{side}x{side} are our guess"],
         )
         for frames, side in ((16, 112), (16, 224), (32, 224), (32, 32))
     ]
@@ -198,7 +197,7 @@ def _batch_norm(name: str, module: Any) -> list[Guess]:
     return _image(name, module.num_features, _dtype(module))
 
 
-_MAKERS: Mapping[Any, Callable[[str, Any], list[Guess]]] | tuple[Any, ...] = (
+_MAKERS: tuple[tuple[Any, Callable[[str, Any], list[Guess]]], ...] = (
     (nn.Conv1d, _conv1d),
     (nn.Conv2d, _conv2d),
     (nn.ConvTranspose2d, _conv2d),

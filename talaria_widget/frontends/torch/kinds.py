@@ -35,6 +35,8 @@ _BY_FORM: tuple[tuple[str, Entry], ...] = (
     ("linear", Entry("linear", forms.linear, "input weight bias")),
     ("matmul mm bmm mv dot vdot inner", Entry("matmul", forms.matmul, "input other")),
     ("addmm baddbmm addbmm addmv", Entry("matmul", forms.matmul, "bias input other")),
+    ("bilinear", Entry("linear", forms.bilinear, "input1 input2 weight bias")),
+    ("tensordot", Entry("matmul", forms.matmul)),
     ("einsum", Entry("matmul", forms.einsum)),
     (
         "scaled_dot_product_attention",
@@ -89,8 +91,9 @@ _BY_KIND: dict[Kind, str] = {
         remainder mod lerp addcmul addcdiv where masked_fill masked_scatter eq ne lt le gt ge equal_
         greater less greater_equal less_equal not_equal logical_and logical_or logical_xor
         logical_not bitwise_and bitwise_or bitwise_xor bitwise_not invert and or xor lshift rshift
-        isnan isinf isfinite isneginf isposinf isclose heaviside hypot logaddexp logaddexp2 nan_to_num dropout dropout1d
-        dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout xlogy logit sinc deg2rad
+        isnan isinf isfinite isneginf isposinf isclose heaviside hypot logaddexp logaddexp2
+        nan_to_num dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout
+        feature_alpha_dropout xlogy logit sinc deg2rad outer ger
         rad2deg copysign nextafter ldexp gcd lcm real_ polar complex conj_physical angle bernoulli
         quantize_per_tensor fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
     """,
@@ -132,15 +135,31 @@ TABLE: dict[str, Entry] = {
     **{word: entry for words, entry in _BY_FORM for word in words.split()},
 }
 NOISE = frozenset(
-    """
-    detach alias data requires_grad identity lift_fresh pin_memory share_memory retain_grad
-    register_hook resolve_conj resolve_neg
-    """.split()
+    [
+        "detach",
+        "alias",
+        "data",
+        "requires_grad",
+        "identity",
+        "lift_fresh",
+        "pin_memory",
+        "share_memory",
+        "retain_grad",
+        "register_hook",
+        "resolve_conj",
+        "resolve_neg",
+    ]
 )
 DROPOUTS = frozenset(
-    """
-    dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout
-    """.split()
+    [
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_dropout",
+        "feature_alpha_dropout",
+    ]
 )
 UNKNOWN = Entry("unknown", forms.plain)
 _SPACES = ("torch.Tensor", "torch.nn.functional", "torch", "torch.special", "torch.linalg")

@@ -29,16 +29,11 @@ def without_device(
     """
     if word != "to":
         return args[:1], {}
-    kept: list[Any] = []
-    position = 0
-    for item in args[1:]:
-        if isinstance(item, torch.Tensor):
-            kept.append(item.dtype)
-        elif isinstance(item, torch.dtype):
-            kept.append(item)
-        elif isinstance(item, bool) and position > 0:
-            pass
-        position += 1
+    kept = [
+        item.dtype if isinstance(item, torch.Tensor) else item
+        for item in args[1:]
+        if isinstance(item, torch.Tensor | torch.dtype)
+    ]
     named = {
         name: value
         for name, value in kwargs.items()

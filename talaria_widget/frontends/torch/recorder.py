@@ -17,7 +17,6 @@ from talaria_widget.frontends.torch.places import Places
 from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
 from talaria_widget.frontends.torch.restore import preserve
-from talaria_widget.frontends.torch.structure import replace
 from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.graph import Graph, UnsupportedModelError
 
@@ -55,15 +54,27 @@ def record(model: nn.Module, inputs: Any = None) -> Recording:
     failures: list[Exception] = []
     for candidate in candidates:
         try:
-            return _finish(model, registry, candidate, _trace(model, registry, candidate))
+            trace = _trace(model, registry, candidate, recover=len(candidates) == 1)
+        except _Confirmed as confirmed:
+            raise _failure(model, candidate, confirmed.error) from confirmed.error
         except Exception as error:
             failures.append(error)
+        else:
+            return _finish(model, registry, candidate, trace)
     return _record_copy(model, candidates[0], failures[0])
+
+
+class _Confirmed(Exception):
+    """The forward failed on real tensors too, for the same reason."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _record_copy(model: nn.Module, prepared: Prepared, first: Exception) -> Recording:
     """The same recorder on a copy of the model with real tensors."""
-    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+    if register(model).on_meta:
         raise _failure(model, prepared, first) from first
     try:
         spare = copy.deepcopy(model)
@@ -91,25 +102,38 @@ def _failure(model: nn.Module, prepared: Prepared, error: Exception) -> Exceptio
 
 
 def _trace(
-    model: nn.Module, registry: Registry, prepared: Prepared, *, virtual: bool = True
+    model: nn.Module,
+    registry: Registry,
+    prepared: Prepared,
+    *,
+    virtual: bool = True,
+    recover: bool = True,
 ) -> Trace:
-    names = {**registry.named, **prepared.names}
     places = Places(registry.paths)
-    tracer = Tracer(names, places, registry.device, _forward.__code__, virtual=virtual)
+    tracer = Tracer(
+        {**registry.named, **prepared.names},
+        places,
+        registry.device,
+        _forward.__code__,
+        virtual=virtual,
+        strict=not registry.on_meta,
+        recover=recover,
+    )
     with ExitStack() as stack:
         stack.enter_context(preserve(model, spare=not virtual))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
-        args = replace(prepared.args, tracer.enter_input)
-        kwargs = _replace_values(prepared.kwargs, tracer)
-        outputs = _forward(model, args, kwargs, tracer, places)
+        args = tuple([tracer.start(item) for item in prepared.args])
+        kwargs = {name: tracer.start(item) for name, item in prepared.kwargs.items()}
+        try:
+            outputs = _forward(model, args, kwargs, tracer, places)
+        except Exception as error:
+            if error is tracer.failure:
+                raise _Confirmed(error) from error
+            raise
         return tracer.finish(outputs)
-
-
-def _replace_values(kwargs: Mapping[str, Any], tracer: Tracer) -> dict[str, Any]:
-    return {name: replace(value, tracer.enter_input) for name, value in kwargs.items()}
 
 
 def _forward(

@@ -17,7 +17,8 @@ class Registry:
 
     `named` gives by identity the first name and the role of each tensor, `shared` the names
     of those that several modules hold, `paths` and `classes` the modules' paths and class
-    names, `device` where the model believes it is.
+    names, `device` where the model believes it is, `on_meta` whether
+    some of its tensors have no values.
     """
 
     named: Mapping[int, tuple[str, Role]]
@@ -26,6 +27,7 @@ class Registry:
     paths: Mapping[int, str]
     classes: Mapping[str, str]
     device: torch.device
+    on_meta: bool
     training: bool
 
 
@@ -64,6 +66,7 @@ def register(model: nn.Module) -> Registry:
         paths=paths,
         classes=classes,
         device=_device(model),
+        on_meta=any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())),
         training=model.training,
     )
 

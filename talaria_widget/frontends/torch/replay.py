@@ -11,6 +11,10 @@ from talaria_widget.frontends.torch.recording import Call, Ref, Value, reference
 from talaria_widget.frontends.torch.structure import fill
 
 
+class Unknown(Exception):
+    """The values of a tensor are not to be had: it has none, as on the meta device."""
+
+
 class Replay:
     """Runs parts of a trace again, each call once, on copies of whatever is written in place.
 
@@ -128,7 +132,7 @@ class Replay:
     def _leaf(self, value: Value) -> torch.Tensor:
         tensor = value.tensor
         if tensor is None or tensor.is_meta:
-            raise LookupError(f"the values of {value.name or 'a tensor'} are not known")
+            raise Unknown(f"{value.name or 'a tensor'} has no values, being on the meta device")
         if value.role == "parameter" and not self._writers[value.storage]:
             self._direct.add(value.storage)
             return tensor.detach()

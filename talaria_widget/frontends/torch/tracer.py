@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace as with_changes
 from math import prod
 from types import CodeType
 from typing import Any
@@ -13,44 +14,27 @@ from torch.overrides import TorchFunctionMode
 
 from talaria_widget.frontends.torch import autocast, moves
 from talaria_widget.frontends.torch.functions import Function, describe
+from talaria_widget.frontends.torch.memory import (
+    SMALL,
+    Incomplete,
+    Memory,
+    Slot,
+    meta_like,
+    version,
+)
 from talaria_widget.frontends.torch.places import Places, find_source
-from talaria_widget.frontends.torch.recording import Call, Ref, Trace, Value
-from talaria_widget.frontends.torch.replay import Replay
+from talaria_widget.frontends.torch.recording import Call, Ref, Trace
+from talaria_widget.frontends.torch.replay import Replay, Unknown
 from talaria_widget.frontends.torch.shapes import IN_PLACE, MEMO, META, build, by_rule
 from talaria_widget.frontends.torch.structure import fill, refer, replace, tensors
 from talaria_widget.graph import Role
 
-SMALL = 65_000
-_WRITERS_UNSEEN: Mapping[str, tuple[tuple[int, str], ...]] = {
-    "torch.nn.functional.batch_norm": ((1, "running_mean"), (2, "running_var")),
-    "torch.nn.functional.instance_norm": ((1, "running_mean"), (2, "running_var")),
+_FROM_DATA = frozenset(("tensor", "as_tensor", "from_numpy", "asarray", "frombuffer", "new_tensor"))
+_TO_PYTHON = frozenset(("numpy", "array", "tolist"))
+_STATISTICS = {
+    "torch.nn.functional.batch_norm": "training",
+    "torch.nn.functional.instance_norm": "use_input_stats",
 }
-
-
-class Incomplete(Exception):
-    """The trace on meta tensors lost sight of a tensor."""
-
-
-class _Storage:
-    """What is known of the memory that a tensor and its views share."""
-
-    __slots__ = ("copy", "depends", "index", "known", "trained", "writers")
-
-    def __init__(self, index: int, *, known: bool, depends: bool, trained: bool) -> None:
-        self.index, self.known, self.depends, self.trained = index, known, depends, trained
-        self.writers: list[int] = []
-        self.copy: torch.UntypedStorage | None = None
-
-
-class _Slot:
-    """One tensor object: the model's own, its meta twin, and the real one calls may write."""
-
-    __slots__ = ("index", "object", "private", "role", "storage", "twin")
-
-    def __init__(self, index: int, tensor: torch.Tensor, role: Role, storage: _Storage) -> None:
-        self.index, self.object, self.role, self.storage = index, tensor, role, storage
-        self.twin: torch.Tensor | None = None
-        self.private: torch.Tensor | None = None
 
 
 class Tracer(TorchFunctionMode):
@@ -65,6 +49,8 @@ class Tracer(TorchFunctionMode):
         device: where the model believes its tensors are.
         boundary: the code object at which the search for a source line ends.
         virtual: whether to compute on meta twins.
+        strict: whether an unknown meta tensor is a fault.
+        recover: whether a call that fails on meta is tried on real tensors.
     """
 
     def __init__(
@@ -75,20 +61,19 @@ class Tracer(TorchFunctionMode):
         boundary: CodeType,
         *,
         virtual: bool = True,
+        strict: bool = True,
+        recover: bool = True,
     ) -> None:
         super().__init__()
-        self.device, self.virtual = device, virtual
-        self.notes: dict[str, None] = {}
-        self._registered, self._places, self._boundary = registered, places, boundary
-        self._slots: list[_Slot] = []
-        self._by_id: dict[int, _Slot] = {}
-        self._by_storage: dict[int, _Storage] = {}
+        self.failure: Exception | None = None
+        self._device, self._virtual, self._recover = device, virtual, recover
+        self._places, self._boundary = places, boundary
+        self._memory = Memory(registered, virtual=virtual, strict=strict)
         self._calls: list[Call] = []
-        self._values: list[Value] = []
-        self._creators: list[int | None] = []
-        self._writers: list[list[int]] = []
         self._queries: Counter[str] = Counter()
-        self._replay = Replay(self._calls, self._values, self._creators, self._writers, device)
+        self._notes: dict[str, None] = {}
+        memory = self._memory
+        self._replay = Replay(self._calls, memory.values, memory.creators, memory.writers, device)
 
     def __torch_function__(
         self,
@@ -103,30 +88,24 @@ class Tracer(TorchFunctionMode):
                 return self._handle(func, args, kwargs or {})
         return self._handle(func, args, kwargs or {})
 
+    def start(self, arguments: Any) -> Any:
+        """What the model is given in place of its real inputs."""
+        return replace(arguments, self._memory.stand_in)
+
     def finish(self, outputs: Any) -> Trace:
-        """The trace, given the structure of what the forward returned."""
+        """The trace, given the structure of what the forward returned.
+
+        Raises:
+            Incomplete: a tensor of it was made by no recorded call.
+        """
+        memory = self._memory
         return Trace(
             calls=tuple(self._calls),
-            values=tuple(self._values),
+            values=tuple(memory.values),
             queries=dict(self._queries),
-            outputs={name: self._output(tensor) for name, tensor in tensors(outputs)},
-            notes=tuple(self.notes),
+            outputs={name: memory.ref(memory.meet(tensor)) for name, tensor in tensors(outputs)},
+            notes=tuple(self._notes),
         )
-
-    def _output(self, tensor: torch.Tensor) -> Ref:
-        slot = self._by_id.get(id(tensor))
-        if slot is None and id(tensor) not in self._registered and tensor.is_meta:
-            raise Incomplete("the model returned a tensor that no recorded call made")
-        return self._ref(slot or self._enter(tensor))
-
-    def enter_input(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What the model is given in place of a real input."""
-        slot = self._by_id.get(id(tensor)) or self._enter(tensor)
-        if not self.virtual:
-            return tensor
-        twin = self._twin(slot)
-        slot.object = twin
-        return twin
 
     def _handle(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         function = describe(func)
@@ -136,8 +115,8 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs)
         if treatment == "device":
             self._queries[function.word] += 1
-            return moves.answer(function.word, self.device)
-        if function.word == "iter" and function.target == "torch.Tensor.__iter__":
+            return moves.answer(function.word, self._device)
+        if function.target == "torch.Tensor.__iter__":
             return iter(self._handle(torch.Tensor.unbind, args, {}))
         if treatment == "move":
             args, kwargs = moves.without_device(function.word, args, kwargs)
@@ -146,118 +125,126 @@ class Tracer(TorchFunctionMode):
                 return args[0]
             func, function = torch.Tensor.to, describe(torch.Tensor.to)
         elif "device" in kwargs:
-            kwargs = {**kwargs, "device": self.device}
-        return self._call(func, function, args, kwargs)
+            kwargs = {**kwargs, "device": self._device}
+        slots: list[Slot] = []
+        call = self._begin(func, function, args, kwargs, slots)
+        return self._run(call, function, slots)
 
-    def _call(
-        self, func: Callable[..., Any], function: Function, args: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        slots: list[_Slot] = []
+    def _begin(
+        self,
+        func: Callable[..., Any],
+        function: Function,
+        args: Any,
+        kwargs: dict[str, Any],
+        slots: list[Slot],
+    ) -> Call:
+        """A call before it ran; the slots of its tensors are added to `slots` in order."""
+        memory = self._memory
 
         def mark(tensor: torch.Tensor) -> Ref:
-            slot = self._by_id.get(id(tensor))
-            if slot is None:
-                slot = self._enter(tensor)
-            slots.append(slot)
-            return self._ref(slot)
+            slots.append(memory.meet(tensor))
+            return memory.ref(slots[-1])
 
         args, kwargs = refer(args, mark), refer(kwargs, mark)
         shape_only = function.treatment == "like" or (
             function.treatment == "random" and function.word.endswith("_like")
         )
-        reads = slots[1:] if shape_only else slots
-        call = Call(
+        entering = [slot.storage for slot in (slots[1:] if shape_only else slots)]
+        return Call(
             index=len(self._calls),
             function=func,
             target=function.target,
             args=args,
             kwargs=kwargs,
             results=None,
-            reads=tuple([self._ref(slot) for slot in slots]),
+            reads=tuple(map(memory.ref, slots)),
             writes=(),
             mutated=(),
-            depends=any(slot.storage.depends for slot in reads),
-            trained=any(slot.storage.trained for slot in reads),
+            depends=any(storage.depends for storage in entering),
+            trained=any(storage.trained for storage in entering),
             shape_only=shape_only,
             path=self._places.path,
             source=find_source(self._boundary),
-            autocast=autocast.active(self.device),
+            autocast=autocast.active(self._device),
         )
+
+    def _run(self, call: Call, function: Function, slots: list[Slot]) -> Any:
+        known = call.shape_only or all(slot.storage.known for slot in slots)
         if function.treatment == "read":
-            return self._read(call, function, slots)
-        if not self.virtual:
+            return self._read(call, function, known=known)
+        if not self._virtual:
             return self._run_real(call, slots)
-        if shape_only:
-            return self._run_known(call, slots, function)
-        if all(slot.storage.known for slot in slots):
-            return self._run_known(call, slots, function)
-        if function.treatment == "select" or moves.selects(call, self._values):
+        if known and self._is_small(call, function):
+            return self._run_known(call, function, slots)
+        if function.treatment == "select" or moves.selects(call, self._memory.values):
             return self._run_replayed(call, slots, None)
         return self._run_virtual(call, function, slots)
 
-    def _read(self, call: Call, function: Function, slots: list[_Slot]) -> Any:
+    def _read(self, call: Call, function: Function, *, known: bool) -> Any:
+        """Data that leaves torch: from what is known, or from a replay."""
         self._queries[function.word] += 1
-        if not self.virtual:
-            return call.function(*fill(call.args, self._object), **fill(call.kwargs, self._object))
-        if all(slot.storage.known for slot in slots):
-            find = self._private_of
+        if known or not self._virtual:
+            find = self._memory.private_of if self._virtual else self._memory.object_of
             return call.function(*fill(call.args, find), **fill(call.kwargs, find))
-        answer = self._from_data(lambda: self._replay.run(call.function, call.args, call.kwargs))
-        place = self._place(call)
-        if call.depends and function.word in ("numpy", "array", "tolist"):
-            self.notes[f"values leave torch through {function.word} at {place}"] = None
+        if call.depends and function.word in _TO_PYTHON:
+            self._note(f"values leave torch through {function.word}", call)
         elif call.depends:
-            self.notes[f"what runs depends on data, at {place}"] = None
-        return answer
+            self._note("what runs depends on data", call)
+        try:
+            return self._replay.run(call.function, call.args, call.kwargs)
+        except Unknown as unknown:
+            raise Incomplete(
+                f"{function.word} at {_place(call)} asks for data, but {unknown}"
+            ) from unknown
 
-    def _run_real(self, call: Call, slots: list[_Slot]) -> Any:
-        before = [_version(slot.object) for slot in slots]
-        result = call.function(*fill(call.args, self._object), **fill(call.kwargs, self._object))
-        written = [s for s, v in zip(slots, before, strict=True) if _version(s.object) != v]
-        self._record(call, result, self._unseen(call, written), known=False)
+    def _run_real(self, call: Call, slots: list[Slot]) -> Any:
+        find = self._memory.object_of
+        before = [version(slot.object) for slot in slots]
+        result = call.function(*fill(call.args, find), **fill(call.kwargs, find))
+        written = [s for s, v in zip(slots, before, strict=True) if version(s.object) != v]
+        self._record(call, result, written or self._written_unseen(call))
         return result
 
-    def _run_known(self, call: Call, slots: list[_Slot], function: Function) -> Any:
-        if not self._small(call, function):
-            return self._run_virtual(call, function, slots)
-        find = self._blank if call.shape_only else self._private_of
-        before = [_version(slot.private) for slot in slots]
-        arguments = fill(call.args, find), fill(call.kwargs, find)
-        result = call.function(*arguments[0], **arguments[1])
-        written = [s for s, v in zip(slots, before, strict=True) if _version(s.private) != v]
+    def _run_known(self, call: Call, function: Function, slots: list[Slot]) -> Any:
+        """Run a call whose tensors are all known and small on copies of their data."""
         leaf = function.treatment == "random" or function.word in _FROM_DATA
+        if function.treatment == "random":
+            self._note("random numbers are drawn, and frozen here", call)
+        find = self._blank if call.shape_only else self._memory.private_of
+        args, kwargs = fill(call.args, find), fill(call.kwargs, find)
+        before = [version(slot.private) for slot in slots]
+        result = call.function(*args, **kwargs)
+        written = [s for s, v in zip(slots, before, strict=True) if version(s.private) != v]
         return self._record(call, result, written, known=True, leaf=leaf)
 
-    def _small(self, call: Call, function: Function) -> bool:
+    def _blank(self, ref: Ref) -> torch.Tensor:
+        return self._memory.blank_of(ref, self._device)
+
+    def _is_small(self, call: Call, function: Function) -> bool:
         """Whether a call on known tensors makes nothing large."""
         if function.treatment in ("random", "select") or function.word in _FROM_DATA:
             return True
-        try:
-            sized = self._infer(call, function)
-        except Exception:
-            return True
-        sizes: list[int] = []
-        replace(sized, lambda tensor: sizes.append(prod(tensor.shape)) or tensor)  # type: ignore[func-returns-value]
-        return sum(sizes) <= SMALL
-
-    def _infer(self, call: Call, function: Function) -> Any:
-        kwargs = dict(call.kwargs)
-        if "device" in kwargs or function.treatment == "factory":
-            kwargs["device"] = META
-        args, kwargs = fill(call.args, self._fresh_twin), fill(kwargs, self._fresh_twin)
+        kwargs = _on_meta(call, function)
+        find = self._memory.blank_of
+        args, kwargs = fill(call.args, find), fill(kwargs, find)
         key = MEMO.key(call.function, args, kwargs)
         spec = None if key is None else MEMO.get(key)
-        return build(spec) if spec is not None else call.function(*args, **kwargs)
+        if spec is IN_PLACE:
+            return True
+        try:
+            result = call.function(*args, **kwargs) if spec is None else build(spec)
+        except Exception:
+            return True
+        sizes = [prod(tensor.shape) for _, tensor in tensors(result)]
+        return sum(sizes) <= SMALL
 
-    def _run_virtual(self, call: Call, function: Function, slots: list[_Slot]) -> Any:
-        kwargs = call.kwargs
-        if "device" in kwargs or (function.treatment == "factory" and not slots):
-            kwargs = {**kwargs, "device": META}
-        args, kwargs = fill(call.args, self._twin_of), fill(kwargs, self._twin_of)
+    def _run_virtual(self, call: Call, function: Function, slots: list[Slot]) -> Any:
+        find = self._memory.twin_of
+        args, kwargs = fill(call.args, find), fill(_on_meta(call, function), find)
         if call.autocast is not None:
-            args = autocast.cast(function.word, args, self.device, call.autocast)
-            kwargs = autocast.cast(function.word, kwargs, self.device, call.autocast)
-        unseen = self._unseen(call, [])
+            args = autocast.cast(function.word, args, self._device, call.autocast)
+            kwargs = autocast.cast(function.word, kwargs, self._device, call.autocast)
+        unseen = self._written_unseen(call)
         key = None if unseen else MEMO.key(call.function, args, kwargs)
         spec = None if key is None else MEMO.get(key)
         if spec is None:
@@ -265,254 +252,111 @@ class Tracer(TorchFunctionMode):
             if spec is not None and key is not None:
                 MEMO.put_spec(key, spec)
         if spec is IN_PLACE:
-            return self._record(call, slots[0].twin, slots[:1], known=False)
+            return self._record(call, slots[0].twin, slots[:1])
         if spec is not None:
-            return self._record(call, build(spec), [], known=False)
-        before = [_version(slot.twin) for slot in slots]
+            return self._record(call, build(spec), unseen)
+        before = [version(slot.twin) for slot in slots]
         try:
             result = call.function(*args, **kwargs)
         except Exception as error:
+            if not self._recover:
+                raise
             return self._run_replayed(call, slots, error)
-        written = [s for s, v in zip(slots, before, strict=True) if _version(s.twin) != v]
-        if key is not None and not written and self._is_fresh(result):
+        written = [s for s, v in zip(slots, before, strict=True) if version(s.twin) != v]
+        if key is not None and not written and self._memory.is_fresh(result):
             MEMO.put(key, result)
         elif key is not None and self._is_in_place(call, result, written, slots):
             MEMO.put_spec(key, IN_PLACE)
-        return self._record(call, result, written + unseen, known=False)
+        return self._record(call, result, written + unseen)
 
-    def _run_replayed(self, call: Call, slots: list[_Slot], cause: Exception | None) -> Any:
+    def _run_replayed(self, call: Call, slots: list[Slot], cause: Exception | None) -> Any:
         """Run a call on real values, because its shapes depend on them or meta cannot run it."""
-        real, written, known = self._from_data(lambda: self._replay.perform(call), cause)
         if cause is None and call.depends:
-            self.notes[f"shapes depend on data, at {self._place(call)}"] = None
+            self._note("shapes depend on data", call)
+        try:
+            real, written, known = self._replay.perform(call)
+        except Unknown as unknown:
+            raise cause or Incomplete(f"{call.target} asks for data, but {unknown}") from unknown
+        except Exception as error:
+            self.failure = error
+            raise
+
+        def virtual(tensor: torch.Tensor) -> torch.Tensor:
+            index = known.get(id(tensor))
+            return meta_like(tensor) if index is None else self._memory.twin_of(Ref(index, 0))
+
         mutated = [slot for slot in slots if slot.index in written]
-        result = replace(real, lambda tensor: self._virtual_of(tensor, known))
-        answer = self._record(call, result, mutated, known=False)
+        answer = self._record(call, replace(real, virtual), mutated)
         self._replay.keep(self._calls[-1], real)
         return answer
-
-    def _virtual_of(self, real: torch.Tensor, known: Mapping[int, int]) -> torch.Tensor:
-        index = known.get(id(real))
-        if index is not None:
-            return self._twin(self._slots[index])
-        return _meta_like(real)
-
-    def _from_data(self, work: Callable[[], Any], cause: Exception | None = None) -> Any:
-        try:
-            return work()
-        except LookupError as missing:
-            raise cause or missing from missing
 
     def _record(
         self,
         call: Call,
         result: Any,
-        written: list[_Slot],
+        written: list[Slot],
         *,
-        known: bool,
+        known: bool = False,
         leaf: bool = False,
     ) -> Any:
         """Keep a call with its results; returns what the model gets."""
-        mutated = {slot.storage.index: slot for slot in written}
-        for slot in mutated.values():
-            storage = slot.storage
-            storage.writers.append(call.index)
-            storage.known = storage.known and known
-            storage.depends |= call.depends
-            storage.trained |= call.trained
+        memory = self._memory
+        mutated = memory.write(written, call, known=known)
         writes: list[Ref] = []
+        objects: dict[int, torch.Tensor] = {}
 
         def mark(tensor: torch.Tensor) -> Ref:
-            slot = self._by_id.get(id(tensor))
-            if slot is None:
-                slot = self._make(tensor, call, known=known, leaf=leaf)
-            writes.append(self._ref(slot))
+            slot = memory.find(tensor) or memory.make(tensor, call, known=known, leaf=leaf)
+            objects[id(tensor)] = slot.object
+            writes.append(memory.ref(slot))
             return writes[-1]
 
         results = refer(result, mark)
         self._calls.append(
-            _finished(call, results, writes, [self._ref(slot) for slot in mutated.values()])
-        )
-        return replace(result, self._model_object)
-
-    def _model_object(self, tensor: torch.Tensor) -> torch.Tensor:
-        return self._by_id[id(tensor)].object
-
-    def _make(self, tensor: torch.Tensor, call: Call, *, known: bool, leaf: bool) -> _Slot:
-        """A slot for a tensor that a call made."""
-        key = _storage_key(tensor)
-        storage = self._by_storage.get(key)
-        role: Role = "activation" if call.depends or call.trained else "constant"
-        if storage is None:
-            storage = self._new_storage(
-                key, known=known, depends=call.depends, trained=call.trained
-            )
-        slot = self._new_slot(tensor, role, storage, None if leaf else call.index)
-        if known:
-            slot.private = tensor
-            if leaf:
-                self._set_value(slot, None, tensor.detach().clone())
-        elif self.virtual:
-            slot.twin = tensor
-        return slot
-
-    def _enter(self, tensor: torch.Tensor) -> _Slot:
-        """A slot for a tensor that no call made: parameter, buffer, input or constant."""
-        name, role = self._registered.get(id(tensor), (None, "constant"))
-        if name is None and tensor.is_meta and self.virtual and self.device.type != "meta":
-            raise Incomplete("a tensor appeared that no recorded call made")
-        key = _storage_key(tensor)
-        storage = self._by_storage.get(key)
-        if storage is None:
-            known = (
-                role in ("buffer", "constant") and not tensor.is_meta and tensor.numel() <= SMALL
-            )
-            storage = self._new_storage(
-                key, known=known, depends=role == "input", trained=role == "parameter"
-            )
-        slot = self._new_slot(tensor, role, storage, None)
-        snapshot = name is None and not tensor.is_meta and tensor.numel() <= SMALL
-        self._set_value(slot, name, tensor.detach().clone() if snapshot else tensor)
-        return slot
-
-    def _new_storage(self, key: int, *, known: bool, depends: bool, trained: bool) -> _Storage:
-        storage = _Storage(len(self._writers), known=known, depends=depends, trained=trained)
-        self._by_storage[key] = storage
-        self._writers.append(storage.writers)
-        return storage
-
-    def _new_slot(
-        self, tensor: torch.Tensor, role: Role, storage: _Storage, creator: int | None
-    ) -> _Slot:
-        slot = _Slot(len(self._slots), tensor, role, storage)
-        self._slots.append(slot)
-        self._by_id[id(tensor)] = slot
-        self._creators.append(creator)
-        self._values.append(
-            Value(
-                slot.index,
-                role,
-                None,
-                tuple(tensor.shape),
-                _stride(tensor),
-                tensor.dtype,
-                storage.index,
-                None,
+            with_changes(
+                call,
+                results=results,
+                writes=tuple(writes),
+                mutated=tuple(map(memory.ref, mutated)),
             )
         )
-        return slot
+        return replace(result, lambda tensor: objects[id(tensor)])
 
-    def _set_value(self, slot: _Slot, name: str | None, tensor: torch.Tensor) -> None:
-        old = self._values[slot.index]
-        self._values[slot.index] = Value(
-            old.index, old.role, name, old.shape, old.stride, old.dtype, old.storage, tensor
-        )
+    def _written_unseen(self, call: Call) -> list[Slot]:
+        """What a call writes without the version counters of meta tensors showing it."""
+        if call.target == "torch.Tensor.set_data":
+            return [self._memory.slots[call.args[0].value]]
+        word = _STATISTICS.get(call.target)
+        if word is None or not _argument(call, 5, word):
+            return []
+        found = (_argument(call, 1, "running_mean"), _argument(call, 2, "running_var"))
+        return [self._memory.slots[ref.value] for ref in found if isinstance(ref, Ref)]
 
-    def _ref(self, slot: _Slot) -> Ref:
-        return Ref(slot.index, len(slot.storage.writers))
-
-    def _object(self, ref: Ref) -> torch.Tensor:
-        return self._slots[ref.value].object
-
-    def _twin_of(self, ref: Ref) -> torch.Tensor:
-        slot = self._slots[ref.value]
-        return slot.twin if slot.twin is not None else self._twin(slot)
-
-    def _fresh_twin(self, ref: Ref) -> torch.Tensor:
-        value = self._values[ref.value]
-        return torch.empty_strided(value.shape, value.stride, dtype=value.dtype, device=META)
-
-    def _twin(self, slot: _Slot) -> torch.Tensor:
-        if slot.twin is None:
-            slot.twin = _meta_like(slot.object)
-            self._by_id[id(slot.twin)] = slot
-            self._by_storage[_storage_key(slot.twin)] = slot.storage
-        return slot.twin
-
-    def _blank(self, ref: Ref) -> torch.Tensor:
-        value = self._values[ref.value]
-        return torch.empty_strided(value.shape, value.stride, dtype=value.dtype)
-
-    def _private_of(self, ref: Ref) -> torch.Tensor:
-        slot = self._slots[ref.value]
-        if slot.private is None:
-            tensor, storage = slot.object, slot.storage
-            if storage.copy is None:
-                storage.copy = tensor.detach().untyped_storage().clone()
-                self._by_storage[storage.copy._cdata] = storage
-            empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-            slot.private = empty.set_(
-                storage.copy, tensor.storage_offset(), tensor.shape, tensor.stride()
-            )
-            self._by_id[id(slot.private)] = slot
-        return slot.private
-
-    def _unseen(self, call: Call, written: list[_Slot]) -> list[_Slot]:
-        """The statistics that a norm in training writes without meta tensors showing it."""
-        names = _WRITERS_UNSEEN.get(call.target)
-        if names is None or written:
-            return written
-        word = "training" if call.target.endswith("batch_norm") else "use_input_stats"
-        training = call.args[5] if len(call.args) > 5 else call.kwargs.get(word)
-        if not training:
-            return written
-        found = [
-            call.args[at] if len(call.args) > at else call.kwargs.get(name) for at, name in names
-        ]
-        return [self._slots[ref.value] for ref in found if isinstance(ref, Ref)]
-
-    def _is_fresh(self, result: Any) -> bool:
-        fresh = True
-
-        def look(tensor: torch.Tensor) -> torch.Tensor:
-            nonlocal fresh
-            fresh = fresh and id(tensor) not in self._by_id
-            fresh = fresh and _storage_key(tensor) not in self._by_storage
-            return tensor
-
-        replace(result, look)
-        return fresh
-
-    def _is_in_place(
-        self, call: Call, result: Any, written: list[_Slot], slots: list[_Slot]
-    ) -> bool:
+    def _is_in_place(self, call: Call, result: Any, written: list[Slot], slots: list[Slot]) -> bool:
         """Whether a call wrote its first argument, alone and of the same shape, and returned it."""
-        if not call.args or not isinstance(call.args[0], Ref) or result is not slots[0].twin:
+        first = call.args[0] if call.args else None
+        if not isinstance(first, Ref) or not isinstance(result, torch.Tensor):
+            return False
+        if result is not slots[0].twin:
             return False
         alone = [slot for slot in slots if slot.storage is slots[0].storage] == slots[:1]
-        value = self._values[slots[0].index]
+        value = self._memory.values[slots[0].index]
         return alone and written == slots[:1] and value.shape == tuple(result.shape)
 
-    def _place(self, call: Call) -> str:
-        return str(call.source) if call.source else call.path or "the model"
+    def _note(self, what: str, call: Call) -> None:
+        self._notes[f"{what}, at {_place(call)}"] = None
 
 
-_FROM_DATA = frozenset("tensor as_tensor from_numpy asarray frombuffer new_tensor".split())
+def _argument(call: Call, position: int, name: str) -> Any:
+    return call.args[position] if len(call.args) > position else call.kwargs.get(name)
 
 
-def _finished(call: Call, results: Any, writes: list[Ref], mutated: list[Ref]) -> Call:
-    object.__setattr__(call, "results", results)
-    object.__setattr__(call, "writes", tuple(writes))
-    object.__setattr__(call, "mutated", tuple(mutated))
-    return call
+def _on_meta(call: Call, function: Function) -> Mapping[str, Any]:
+    """A call's keyword arguments with its results on the meta device."""
+    if "device" in call.kwargs or (function.treatment == "factory" and not call.reads):
+        return {**call.kwargs, "device": META}
+    return call.kwargs
 
 
-def _storage_key(tensor: torch.Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except NotImplementedError:
-        return id(tensor)
-
-
-def _version(tensor: torch.Tensor | None) -> int:
-    return -1 if tensor is None or tensor.is_inference() else tensor._version
-
-
-def _stride(tensor: torch.Tensor) -> tuple[int, ...]:
-    return tensor.stride() if tensor.layout is torch.strided else ()
-
-
-def _meta_like(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
-        raise Incomplete(f"a tensor of layout {tensor.layout} has no meta twin")
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+def _place(call: Call) -> str:
+    return str(call.source) if call.source else call.path or "the model itself"
