@@ -25,7 +25,7 @@ GLUE = frozenset(
 
 def output_of(draft: Draft, node: NodeProto) -> str:
     """The value to quantize behind a convolution: its own, or that of a Relu or Clip after it."""
-    made = node.output[0]
+    made: str = node.output[0]
     readers = draft.readers(made)
     if len(readers) != 1 or made in draft.outputs | draft.captured:
         return made

@@ -12,6 +12,7 @@ from onnx import ModelProto, TensorProto, helper
 from talaria_widget.rewrite.child import run
 
 Range = tuple[float, float]
+LOW, HIGH = "talaria_low_", "talaria_high_"
 
 
 def calibrate(
@@ -29,7 +30,7 @@ def calibrate(
     probe.CopyFrom(model)
     del probe.graph.output[:]
     for i, tensor in enumerate(tensors):
-        for op_type, name in (("ReduceMin", f"talaria_low_{i}"), ("ReduceMax", f"talaria_high_{i}")):
+        for op_type, name in (("ReduceMin", f"{LOW}{i}"), ("ReduceMax", f"{HIGH}{i}")):
             probe.graph.node.append(helper.make_node(op_type, [tensor], [name], keepdims=0))
             probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
     results = run(probe, feeds, "the model on the calibration inputs")
@@ -37,12 +38,12 @@ def calibrate(
         raise ValueError("calibration is empty: pass at least one input.")
     ranges = {}
     for i, tensor in enumerate(tensors):
-        low = min(float(result[f"talaria_low_{i}"]) for result in results)
-        high = max(float(result[f"talaria_high_{i}"]) for result in results)
+        low = min(float(result[f"{LOW}{i}"]) for result in results)
+        high = max(float(result[f"{HIGH}{i}"]) for result in results)
         if not (isfinite(low) and isfinite(high)):
             raise ValueError(
-                f"the activation {tensor!r} is not finite on the calibration inputs ({low}, {high}): "
-                "pass other inputs."
+                f"the activation {tensor!r} is not finite on the calibration inputs: it runs "
+                f"from {low} to {high}; pass other inputs."
             )
         ranges[tensor] = (low, high)
     return ranges

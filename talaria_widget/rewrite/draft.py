@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    helper,
+    numpy_helper,
+)
 
 from talaria_widget.graph import UnsupportedModelError
 
@@ -26,8 +34,8 @@ LINEAR_OPSET, PER_AXIS_OPSET, HALF_SCALE_OPSET = 10, 13, 19
 def payload_bytes(tensor: TensorProto) -> int:
     """Bytes of a stored tensor's elements, without its name and framing."""
     if tensor.data_type == TensorProto.STRING:
-        return sum(map(len, tensor.string_data))
-    size = prod(tensor.dims)
+        return sum(len(text) for text in tensor.string_data)
+    size: int = prod(tensor.dims)
     if tensor.data_type in HALF_BYTE:
         return (size + 1) // 2
     return size * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
@@ -74,6 +82,7 @@ class Draft:
     """A model under the knife. `nodes` leaves out the Constant nodes that hold a tensor."""
 
     def __init__(self, model: ModelProto) -> None:
+        """Begin with a model as it is."""
         check_writable(model)
         self.model = model
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
@@ -132,7 +141,7 @@ class Draft:
         del self.stored[name]
 
     def add(
-        self, op_type: str, inputs: Iterable[str], output: str, *, domain: str = "", **attrs: object
+        self, op_type: str, inputs: Iterable[str], output: str, *, domain: str = "", **attrs: Any
     ) -> str:
         """Put in a node of one output; returns the output's name."""
         name = f"{output}/{op_type}"
@@ -149,13 +158,24 @@ class Draft:
         gone = {id(node) for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
 
+    def remove_dead(self) -> None:
+        """Take out nodes whose results nobody reads, and then those that only they read."""
+        while True:
+            read = {name for node in self.nodes for name in node.input}
+            read |= self.outputs | self.captured
+            dead = [n for n in self.nodes if not any(name in read for name in n.output)]
+            if not dead:
+                return
+            self.remove(dead)
+
     def finish(self) -> ModelProto:
         """The new model: unread tensors left out, nodes in an order that runs."""
         read = {name for node in self.nodes for name in node.input} | self.outputs | self.captured
         result = ModelProto()
         source = self.model
         result.ir_version = max(source.ir_version, 4)
-        result.producer_name, result.producer_version = source.producer_name, source.producer_version
+        result.producer_name = source.producer_name
+        result.producer_version = source.producer_version
         result.domain, result.doc_string = source.domain, source.doc_string
         result.model_version = source.model_version
         result.opset_import.extend(source.opset_import)
@@ -238,16 +258,18 @@ def _in_order(nodes: list[NodeProto], known: set[str]) -> list[NodeProto]:
     return ordered
 
 
-def attribute(node: NodeProto, name: str, default: object) -> object:
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
     """A node's attribute, or the default."""
     for item in node.attribute:
         if item.name == name:
-            return onnx.helper.get_attribute_value(item)
+            return helper.get_attribute_value(item)
     return default
 
 
 def linear_domain(draft: Draft, *, per_axis: bool = False, half: bool = False) -> str:
-    """Where QuantizeLinear and DequantizeLinear come from: ONNX Runtime's own operators, where
-    the model's opset has none that do this."""
+    """The domain of QuantizeLinear and DequantizeLinear.
+
+    ONNX Runtime's own, where the model's opset has none that do this.
+    """
     needed = HALF_SCALE_OPSET if half else PER_AXIS_OPSET if per_axis else LINEAR_OPSET
     return "" if draft.opset >= needed else MICROSOFT

@@ -53,11 +53,12 @@ def _places(
     for index, (path, leaf) in enumerate(paths):
         if not isinstance(leaf, torch.Tensor):
             continue
-        if path[0] == pytree.SequenceKey(0):
-            at = path[1].idx
+        group, place = path[0], path[1]
+        if group == pytree.SequenceKey(0) and isinstance(place, pytree.SequenceKey):
+            at = place.idx
             name = names[at] if at < len(names) else ""
         else:
-            name = str(path[1].key)
+            name = str(place.key) if isinstance(place, pytree.MappingKey) else ""
             at = order.get(name, len(names))
         found.append((at, index, name if len(path) == 2 else ""))
     by_name = {name: index for _, index, name in found if name in wanted}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ LARGEST_WITH_HEADROOM = 63
 BIAS_LARGEST = 2.0**30
 
 
-def weight_scale(values: NDArray[np.generic], axis: int | None, largest: int = LARGEST) -> Floats:
+def weight_scale(values: NDArray[Any], axis: int | None, largest: int = LARGEST) -> Floats:
     """Symmetric scales: largest magnitude / largest integer, per index of `axis`, or one for all.
 
     A channel of zeros takes the largest scale of the others, so that a bias in units of it
@@ -24,26 +26,24 @@ def weight_scale(values: NDArray[np.generic], axis: int | None, largest: int = L
     return np.asarray(np.where(scale > 0, scale, np.float32(fallback)), dtype=np.float32)
 
 
-def widen_for_bias(scale: Floats, bias: Floats, input_scale: np.float32) -> Floats:
+def widen_for_bias(scale: Floats, bias: NDArray[Any], input_scale: np.float32) -> Floats:
     """Weight scales, raised where the int32 bias (in units of both scales) would overflow."""
     least = np.abs(bias) / (np.float64(input_scale) * BIAS_LARGEST)
     if scale.ndim == 0:
         least = least.max(initial=0.0)
-    return np.maximum(scale, least).astype(np.float32)
+    return np.asarray(np.maximum(scale, least), dtype=np.float32)
 
 
-def quantize_weight(
-    values: NDArray[np.generic], scale: Floats, axis: int | None
-) -> NDArray[np.int8]:
+def quantize_weight(values: NDArray[Any], scale: Floats, axis: int | None) -> NDArray[np.int8]:
     """Round to the nearest of -127 ... 127 steps of the scale."""
     shape = [1] * values.ndim
     if axis is not None:
         shape[axis] = -1
     steps = np.rint(values.astype(np.float32) / scale.reshape(shape))
-    return np.clip(steps, -LARGEST, LARGEST).astype(np.int8)
+    return np.asarray(np.clip(steps, -LARGEST, LARGEST), dtype=np.int8)
 
 
-def quantize_bias(values: Floats, scale: Floats) -> NDArray[np.int32]:
+def quantize_bias(values: NDArray[Any], scale: Floats) -> NDArray[np.int32]:
     """Round to the nearest step of the scale."""
     return np.rint(values.astype(np.float64) / scale.astype(np.float64)).astype(np.int32)
 

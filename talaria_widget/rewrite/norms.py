@@ -48,9 +48,7 @@ def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
 
 def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     scale, shift, mean, variance = (_wide(draft, name) for name in norm.input[1:5])
-    epsilon = attribute(norm, "epsilon", EPSILON)
-    assert isinstance(epsilon, float)
-    gain = scale / np.sqrt(variance + epsilon)
+    gain = scale / np.sqrt(variance + attribute(norm, "epsilon", EPSILON))
     name = conv.input[1]
     weight = _wide(draft, name)
     dtype = draft.array(name).dtype

@@ -7,9 +7,9 @@ each time and keep the runtime from fusing, and writes stack traces into every n
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -39,7 +39,7 @@ def tidy(model: ModelProto, weights: Collection[str]) -> ModelProto:
     for node in draft.nodes:
         if node.op_type in CONVOLUTIONS and len(node.input) > 2 and node.input[2] in zeros:
             del node.input[2:]
-    _remove_dead(draft)
+    draft.remove_dead()
     result = draft.finish()
     del result.metadata_props[:]
     graph = result.graph
@@ -104,21 +104,10 @@ def _fold(draft: Draft, weights: Collection[str]) -> set[str]:
     tensors = [numpy_helper.from_array(draft.array(name), name) for name in used]
     graph = helper.make_graph(nodes, "constants", [], outputs, tensors)
     folded = helper.make_model(graph, opset_imports=list(draft.model.opset_import))
-    results: list[NDArray[np.generic]] = ReferenceEvaluator(folded).run(made, {})
+    results: Any = ReferenceEvaluator(folded).run(made, {})
     values = {name: np.asarray(value) for name, value in zip(made, results, strict=True)}
     small = {name for name, value in values.items() if value.nbytes <= SMALL_BYTES}
     draft.remove([node for node in nodes if node.output[0] in small])
     for name in small:
         draft.replace(name, values[name])
     return {name for name, value in values.items() if not np.any(value)}
-
-
-def _remove_dead(draft: Draft) -> None:
-    """Take out nodes whose results nobody reads, and then those that only they read."""
-    while True:
-        read = {name for node in draft.nodes for name in node.input}
-        read |= draft.outputs | draft.captured
-        dead = [node for node in draft.nodes if not any(name in read for name in node.output)]
-        if not dead:
-            return
-        draft.remove(dead)

@@ -8,6 +8,7 @@ from typing import cast
 
 from onnx import NodeProto
 
+from talaria_widget.recipe import Option
 from talaria_widget.rewrite.draft import Draft, attribute
 
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
@@ -53,6 +54,27 @@ class Use:
     axis: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight to write anew: what the caller calls it, its tensor in the file, and its uses.
+
+    `axis` has a scale per index, or one holds for all where it is `None`. `static`: the
+    activations around its layers are quantized too.
+    """
+
+    name: str
+    tensor: str
+    option: Option
+    uses: tuple[Use, ...]
+    axis: int | None
+    static: bool = False
+
+    @property
+    def layers(self) -> list[Use]:
+        """The uses that compute in integers."""
+        return [u for u in self.uses if u.node.op_type != "Gather"] if self.static else []
+
+
 def permutation(node: NodeProto, rank: int) -> tuple[int, ...]:
     """How a Transpose or Identity orders the axes of a value of this rank."""
     if node.op_type == "Identity":
@@ -78,10 +100,15 @@ def _uses(draft: Draft, value: str, axes: tuple[int, ...]) -> Iterator[Use]:
         yield Use(node, slot, None if axis is None else axes[axis])
 
 
-def channel_axis(found: list[Use]) -> int:
-    """The axis that gets a scale per index: that of the first product, else of a lookup, else 0."""
+def channel_axis(found: list[Use]) -> int | None:
+    """The axis that gets a scale per index: that of the first product, `None` for a mere lookup.
+
+    Of a use that is neither, the first axis.
+    """
     products = [u.axis for u in found if u.axis is not None and u.node.op_type != "Gather"]
-    return products[0] if products else 0
+    if products:
+        return products[0]
+    return None if found and all(u.axis is not None for u in found) else 0
 
 
 def feeds_recurrent(draft: Draft, weight: str) -> bool:
@@ -97,3 +124,9 @@ def feeds_recurrent(draft: Draft, weight: str) -> bool:
             if node.op_type in MOVES:
                 waiting.extend(name for name in node.output if name not in seen)
     return False
+
+
+def is_plain(node: NodeProto) -> bool:
+    """Whether a Gemm is a matrix product and a bias and no more."""
+    factors = [attribute(node, name, 1.0) for name in ("alpha", "beta")]
+    return factors == [1.0, 1.0] and not attribute(node, "transA", 0)

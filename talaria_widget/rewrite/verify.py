@@ -36,7 +36,9 @@ def vary(feed: Mapping[str, NDArray[np.generic]]) -> Arrays:
     return varied
 
 
-def compare(before: ModelProto, after: ModelProto, feed: Mapping[str, NDArray[np.generic]]) -> float:
+def compare(
+    before: ModelProto, after: ModelProto, feed: Mapping[str, NDArray[np.generic]]
+) -> float:
     """The largest difference of two files' outputs, relative to the largest value of each output.
 
     Both run in ONNX Runtime, in a child process, on the given input and on a varied one.
