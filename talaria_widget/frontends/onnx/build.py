@@ -17,7 +17,8 @@ from talaria_widget.frontends.onnx.names import (
     unique,
     weight_stem,
 )
-from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, Shapes, specialise
+from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
+from talaria_widget.frontends.onnx.settings import Shapes
 from talaria_widget.frontends.onnx.shapes import Known
 from talaria_widget.frontends.onnx.stored import Stored
 from talaria_widget.frontends.onnx.types import target

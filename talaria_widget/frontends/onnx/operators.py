@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from talaria_widget.frontends.onnx import settings
+from talaria_widget.frontends.onnx.settings import Builder
 from talaria_widget.frontends.onnx.types import Shape
 from talaria_widget.graph import Kind
-
-Attributes = dict[str, Any]
-Shapes = Sequence[Shape | None]
-Builder = Callable[[Mapping[str, Any], Shapes, Shapes], Attributes]
-
-
-def _no_attributes(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,203 +23,60 @@ class Operator:
     """
 
     kind: Kind
-    attributes: Builder = _no_attributes
+    attributes: Builder = settings.nothing
     data: tuple[int, ...] | None = None
     weights: Mapping[int, int] = field(default_factory=dict)
     buffers: frozenset[int] = frozenset()
 
 
-def _shape(shapes: Shapes, slot: int) -> Shape:
-    return (shapes[slot] if slot < len(shapes) else None) or ()
-
-
-def _fused(given: Mapping[str, Any]) -> Attributes:
-    return {"activation": given["activation"].lower()} if given.get("activation") else {}
-
-
-def _convolution(slot: int) -> Builder:
-    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-        kernel = tuple(given.get("kernel_shape") or _shape(inputs, slot)[2:])
-        return {
-            "kernel": kernel,
-            "stride": tuple(given.get("strides") or (1,) * len(kernel)),
-            "padding": _padding(given, kernel),
-            "dilation": tuple(given.get("dilations") or (1,) * len(kernel)),
-            "groups": given.get("group", 1),
-            **_fused(given),
-        }
-
-    return build
-
-
-def _padding(given: Mapping[str, Any], kernel: Shape) -> Shape:
-    """Zeros added at both ends of each axis where they agree, else all begins and then all ends."""
-    if given.get("auto_pad", "NOTSET").startswith("SAME"):
-        dilation = given.get("dilations") or (1,) * len(kernel)
-        return tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))
-    pads = tuple(given.get("pads") or (0,) * 2 * len(kernel))
-    begins, ends = pads[: len(kernel)], pads[len(kernel) :]
-    return begins if begins == ends else pads
-
-
-def _pool(mode: str) -> Builder:
-    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-        if "kernel_shape" not in given:
-            return {"mode": mode}
-        kernel = tuple(given["kernel_shape"])
-        return {
-            "kernel": kernel,
-            "mode": mode,
-            "stride": tuple(given.get("strides") or (1,) * len(kernel)),
-            "padding": _padding(given, kernel),
-        }
-
-    return build
-
-
-def _free(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"free": True}
-
-
-def _copy(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"free": False}
-
-
-def _statistics(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"statistics": True}
-
-
-def _batch_norm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"statistics": bool(given.get("training_mode", 0))}
-
-
-def _size(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"size": given["size"], "statistics": True}
-
-
-def _axis(default: int) -> Builder:
-    return lambda given, inputs, outputs: {"axis": given.get("axis", default)}
-
-
-def _resize(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"mode": given.get("mode", "nearest")}
-
-
-def _einsum(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"equation": given["equation"]}
-
-
-def _gemm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"transpose_a": True} if given.get("transA") else {}
-
-
-def _fused_gemm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {**_gemm(given, inputs, outputs), **_fused(given)}
-
-
-def _gelu(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {"approximate": given.get("approximate", "none")}
-
-
-def _recurrent(mode: str) -> Builder:
-    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-        attrs: Attributes = {
-            "mode": mode,
-            "hidden": given["hidden_size"],
-            "layers": 1,
-            "directions": 2 if given.get("direction") == "bidirectional" else 1,
-        }
-        known = _shape(inputs, 0)
-        if len(known) == 3:
-            steps, batch = reversed(known[:2]) if given.get("layout") else known[:2]
-            attrs.update(steps=steps, batch=batch)
-        return attrs
-
-    return build
-
-
-def _attention(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    """Attention over heads that are an axis, or merged into the width and then counted here."""
-    heads = given.get("num_heads") or given.get("q_num_heads")
-    causal = bool(given.get("is_causal") or given.get("unidirectional"))
-    attrs: Attributes = {"causal": causal, "query_first": False}
-    if heads:
-        attrs["heads"] = heads
-    return attrs
-
-
-def _past(slot: int) -> Builder:
-    """Attention whose keys include those of a cache, (batch, heads, length, width)."""
-
-    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-        attrs = _attention(given, inputs, outputs)
-        past, keys = _shape(inputs, slot), _shape(inputs, 1)
-        if len(past) == 4 and len(keys) >= 3:
-            attrs["keys"] = past[2] + keys[-2]
-        return attrs
-
-    return build
-
-
-def _causal_past(slot: int) -> Builder:
-    build = _past(slot)
-    return lambda given, inputs, outputs: {**build(given, inputs, outputs), "causal": True}
-
-
-def _blocks(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-    return {
-        "contraction": given["K"],
-        "bits": given.get("bits", 4),
-        "block_size": given["block_size"],
-    }
-
-
-def _all(kind: Kind, names: str, attributes: Builder = _no_attributes) -> dict[str, Operator]:
+def _all(kind: Kind, names: str, attributes: Builder = settings.nothing) -> dict[str, Operator]:
     return {name: Operator(kind, attributes) for name in names.split()}
 
 
-def _first(kind: Kind, names: str, attributes: Builder = _no_attributes) -> dict[str, Operator]:
+def _first(kind: Kind, names: str, attributes: Builder = settings.nothing) -> dict[str, Operator]:
     return {name: Operator(kind, attributes, data=(0,)) for name in names.split()}
 
 
 _SCALES = frozenset({1, 2, 4, 5, 6, 7})
 
 OPERATORS: Mapping[str, Operator] = {
-    "Conv": Operator("conv", _convolution(1), weights={1: 0}),
-    "ConvTranspose": Operator("conv_transpose", _convolution(1), weights={1: 1}),
-    "ConvInteger": Operator("conv", _convolution(1), (0, 1), {1: 0}),
-    "QLinearConv": Operator("conv", _convolution(3), (0, 3, 8, 1, 2, 4, 5, 6, 7), {3: 0}, _SCALES),
+    "Conv": Operator("conv", settings.convolution(1), weights={1: 0}),
+    "ConvTranspose": Operator("conv_transpose", settings.convolution(1), weights={1: 1}),
+    "ConvInteger": Operator("conv", settings.convolution(1), (0, 1), {1: 0}),
+    "QLinearConv": Operator(
+        "conv", settings.convolution(3), (0, 3, 8, 1, 2, 4, 5, 6, 7), {3: 0}, _SCALES
+    ),
     # Of these the right operand decides the kind: see `specialise`.
     "MatMul": Operator("matmul", weights={1: -1, 0: -2}),
-    "Gemm": Operator("matmul", _gemm, weights={1: -1}),
-    "Einsum": Operator("matmul", _einsum),
+    "Gemm": Operator("matmul", settings.gemm, weights={1: -1}),
+    "Einsum": Operator("matmul", settings.einsum),
     "MatMulInteger": Operator("matmul", data=(0, 1), weights={1: -1}),
     "QLinearMatMul": Operator(
         "matmul", data=(0, 3, 1, 2, 4, 5, 6, 7), weights={3: -1}, buffers=_SCALES
     ),
-    "Gather": Operator("movement", _copy, (1, 0), {0: 0}),
-    "LSTM": Operator("recurrent", _recurrent("lstm"), (0, 5, 6, 1, 2, 3, 7), {1: 1, 2: 1}),
-    "GRU": Operator("recurrent", _recurrent("gru"), (0, 5, 1, 2, 3), {1: 1, 2: 1}),
-    "RNN": Operator("recurrent", _recurrent("rnn"), (0, 5, 1, 2, 3), {1: 1, 2: 1}),
-    "Attention": Operator("attention", _past(4), (0, 1, 2, 3)),
-    "BatchNormalization": Operator("norm", _batch_norm, buffers=frozenset({3, 4})),
-    "LRN": Operator("norm", _size),
+    "Gather": Operator("movement", settings.copy, (1, 0), {0: 0}),
+    "LSTM": Operator("recurrent", settings.recurrent("lstm"), (0, 5, 6, 1, 2, 3, 7), {1: 1, 2: 1}),
+    "GRU": Operator("recurrent", settings.recurrent("gru"), (0, 5, 1, 2, 3), {1: 1, 2: 1}),
+    "RNN": Operator("recurrent", settings.recurrent("rnn"), (0, 5, 1, 2, 3), {1: 1, 2: 1}),
+    "Attention": Operator("attention", settings.past(4), (0, 1, 2, 3)),
+    "BatchNormalization": Operator("norm", settings.batch_norm, buffers=frozenset({3, 4})),
+    "LRN": Operator("norm", settings.size),
     **_all(
         "norm",
         "LayerNormalization GroupNormalization InstanceNormalization RMSNormalization "
         "MeanVarianceNormalization LpNormalization SimplifiedLayerNormalization",
-        _statistics,
+        settings.statistics,
     ),
-    **_first("pool", "MaxPool GlobalMaxPool", _pool("max")),
-    **_first("pool", "AveragePool GlobalAveragePool", _pool("avg")),
-    **_first("pool", "LpPool GlobalLpPool", _pool("lp")),
-    **_all("softmax", "Softmax LogSoftmax Hardmax", _axis(-1)),
+    **_first("pool", "MaxPool GlobalMaxPool", settings.pool("max")),
+    **_first("pool", "AveragePool GlobalAveragePool", settings.pool("avg")),
+    **_first("pool", "LpPool GlobalLpPool", settings.pool("lp")),
+    **_all("softmax", "Softmax LogSoftmax Hardmax", settings.axis(-1)),
     **_all(
         "activation",
         "Relu LeakyRelu ThresholdedRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Tanh "
         "Softplus Softsign Mish Swish Shrink",
     ),
-    "Gelu": Operator("activation", _gelu),
+    "Gelu": Operator("activation", settings.gelu),
     "Dropout": Operator("activation", data=(0,)),
     **_first("activation", "Clip"),
     **_all(
@@ -240,28 +91,28 @@ OPERATORS: Mapping[str, Operator] = {
         "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
         "ReduceSum ReduceSumSquare CumSum CumProd",
     ),
-    **_first("reduction", "ArgMax ArgMin", _axis(0)),
-    **_first("reduction", "TopK", _axis(-1)),
-    **_first("resize", "Resize Upsample GridSample", _resize),
-    **_first("movement", "Reshape Flatten Squeeze Unsqueeze", _free),
+    **_first("reduction", "ArgMax ArgMin", settings.axis(0)),
+    **_first("reduction", "TopK", settings.axis(-1)),
+    **_first("resize", "Resize Upsample GridSample", settings.resize),
+    **_first("movement", "Reshape Flatten Squeeze Unsqueeze", settings.free),
     **_first(
         "movement",
         "Transpose Slice Split Expand Tile Pad DepthToSpace SpaceToDepth Trilu CenterCropPad "
         "Compress NonZero EyeLike ReverseSequence",
-        _copy,
+        settings.copy,
     ),
-    **_first("movement", "Shape Size", _free),
-    **_first("movement", "ConstantOfShape Range", _copy),
+    **_first("movement", "Shape Size", settings.free),
+    **_first("movement", "ConstantOfShape Range", settings.copy),
     **_all(
         "movement",
         "Concat GatherElements GatherND ScatterElements ScatterND Scatter OneHot TensorScatter",
-        _copy,
+        settings.copy,
     ),
     **_all("cast", "Cast CastLike QuantizeLinear DequantizeLinear DynamicQuantizeLinear"),
     **_all("control", "If Loop Scan"),
-    "com.microsoft.FusedConv": Operator("conv", _convolution(1), weights={1: 0}),
-    "com.microsoft.FusedGemm": Operator("matmul", _fused_gemm, weights={1: -1}),
-    "com.microsoft.FusedMatMul": Operator("matmul", _gemm, weights={1: -1}),
+    "com.microsoft.FusedConv": Operator("conv", settings.convolution(1), weights={1: 0}),
+    "com.microsoft.FusedGemm": Operator("matmul", settings.fused_gemm, weights={1: -1}),
+    "com.microsoft.FusedMatMul": Operator("matmul", settings.gemm, weights={1: -1}),
     "com.microsoft.DynamicQuantizeMatMul": Operator(
         "matmul", data=(0, 1, 4, 2, 3), weights={1: -1}, buffers=frozenset({2, 3})
     ),
@@ -269,23 +120,23 @@ OPERATORS: Mapping[str, Operator] = {
         "matmul", data=(0, 1, 6, 2, 3, 4, 5), weights={1: -1}, buffers=frozenset({2, 3, 4, 5})
     ),
     "com.microsoft.MatMulNBits": Operator(
-        "linear", _blocks, (0, 1, 5, 2, 3), {1: 0}, frozenset({2, 3, 4})
+        "linear", settings.blocks, (0, 1, 5, 2, 3), {1: 0}, frozenset({2, 3, 4})
     ),
     "com.microsoft.Attention": Operator(
-        "attention", _attention, (0, 0, 0, 5, 1, 2), weights={1: 1}
+        "attention", settings.attention, (0, 0, 0, 5, 1, 2), weights={1: 1}
     ),
-    "com.microsoft.MultiHeadAttention": Operator("attention", _past(6), (0, 1, 2, 5)),
-    "com.microsoft.GroupQueryAttention": Operator("attention", _causal_past(3), (0, 1, 2)),
+    "com.microsoft.MultiHeadAttention": Operator("attention", settings.past(6), (0, 1, 2, 5)),
+    "com.microsoft.GroupQueryAttention": Operator("attention", settings.causal_past(3), (0, 1, 2)),
     "com.microsoft.RotaryEmbedding": Operator("elementwise", data=(0, 2, 3)),
     **{
-        f"com.microsoft.{name}": Operator("norm", _statistics)
+        f"com.microsoft.{name}": Operator("norm", settings.statistics)
         for name in ("SkipLayerNormalization", "SkipSimplifiedLayerNormalization")
     },
     **{
-        f"com.microsoft.{name}": Operator("activation", _gelu)
+        f"com.microsoft.{name}": Operator("activation", settings.gelu)
         for name in ("Gelu", "BiasGelu", "FastGelu", "QuickGelu")
     },
-    "com.microsoft.BiasSoftmax": Operator("softmax", _axis(-1)),
+    "com.microsoft.BiasSoftmax": Operator("softmax", settings.axis(-1)),
     "com.microsoft.QLinearAdd": Operator("unknown", data=(0, 3)),
 }
 UNKNOWN = Operator("unknown")

@@ -1,0 +1,181 @@
+"""Our attributes of an op, built from those of an ONNX node and the shapes around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from talaria_widget.frontends.onnx.types import Shape
+
+Attributes = dict[str, Any]
+Shapes = Sequence[Shape | None]
+Builder = Callable[[Mapping[str, Any], Shapes, Shapes], Attributes]
+
+
+def nothing(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """No attributes."""
+    return {}
+
+
+def _shape(shapes: Shapes, slot: int) -> Shape:
+    return (shapes[slot] if slot < len(shapes) else None) or ()
+
+
+def _fused(given: Mapping[str, Any]) -> Attributes:
+    return {"activation": given["activation"].lower()} if given.get("activation") else {}
+
+
+def convolution(slot: int) -> Builder:
+    """Attributes of a convolution whose kernel is in this slot."""
+
+    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+        kernel = tuple(given.get("kernel_shape") or _shape(inputs, slot)[2:])
+        return {
+            "kernel": kernel,
+            "stride": tuple(given.get("strides") or (1,) * len(kernel)),
+            "padding": _padding(given, kernel),
+            "dilation": tuple(given.get("dilations") or (1,) * len(kernel)),
+            "groups": given.get("group", 1),
+            **_fused(given),
+        }
+
+    return build
+
+
+def _padding(given: Mapping[str, Any], kernel: Shape) -> Shape:
+    """Zeros added at both ends of each axis where they agree, else all begins and then all ends."""
+    if given.get("auto_pad", "NOTSET").startswith("SAME"):
+        dilation = given.get("dilations") or (1,) * len(kernel)
+        return tuple((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))
+    pads = tuple(given.get("pads") or (0,) * 2 * len(kernel))
+    begins, ends = pads[: len(kernel)], pads[len(kernel) :]
+    return begins if begins == ends else pads
+
+
+def pool(mode: str) -> Builder:
+    """Attributes of pooling; a global one has no kernel."""
+
+    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+        if "kernel_shape" not in given:
+            return {"mode": mode}
+        kernel = tuple(given["kernel_shape"])
+        return {
+            "kernel": kernel,
+            "mode": mode,
+            "stride": tuple(given.get("strides") or (1,) * len(kernel)),
+            "padding": _padding(given, kernel),
+        }
+
+    return build
+
+
+def free(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """An alias: no byte moves."""
+    return {"free": True}
+
+
+def copy(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Data movement that copies."""
+    return {"free": False}
+
+
+def statistics(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A norm that computes its statistics."""
+    return {"statistics": True}
+
+
+def batch_norm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A norm with stored statistics, save in training."""
+    return {"statistics": bool(given.get("training_mode", 0))}
+
+
+def size(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """The width of a local response norm."""
+    return {"size": given["size"], "statistics": True}
+
+
+def axis(default: int) -> Builder:
+    """The axis, and what it is unless said."""
+    return lambda given, inputs, outputs: {"axis": given.get("axis", default)}
+
+
+def resize(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """The interpolation."""
+    return {"mode": given.get("mode", "nearest")}
+
+
+def einsum(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """The equation."""
+    return {"equation": given["equation"]}
+
+
+def gemm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Whether the first operand is transposed."""
+    return {"transpose_a": True} if given.get("transA") else {}
+
+
+def fused_gemm(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """The same, with the activation that the runtime fused."""
+    return {**gemm(given, inputs, outputs), **_fused(given)}
+
+
+def gelu(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Which form of GELU."""
+    return {"approximate": given.get("approximate", "none")}
+
+
+def recurrent(mode: str) -> Builder:
+    """Attributes of a recurrent layer: all its steps, one layer."""
+
+    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+        attrs: Attributes = {
+            "mode": mode,
+            "hidden": given["hidden_size"],
+            "layers": 1,
+            "directions": 2 if given.get("direction") == "bidirectional" else 1,
+        }
+        known = _shape(inputs, 0)
+        if len(known) == 3:
+            steps, batch = reversed(known[:2]) if given.get("layout") else known[:2]
+            attrs.update(steps=steps, batch=batch)
+        return attrs
+
+    return build
+
+
+def attention(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Attention over heads that are an axis, or merged into the width and then counted here."""
+    heads = given.get("num_heads") or given.get("q_num_heads")
+    causal = bool(given.get("is_causal") or given.get("unidirectional"))
+    attrs: Attributes = {"causal": causal, "query_first": False}
+    if heads:
+        attrs["heads"] = heads
+    return attrs
+
+
+def past(slot: int) -> Builder:
+    """Attention whose keys include those of a cache, (batch, heads, length, width)."""
+
+    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+        attrs = attention(given, inputs, outputs)
+        past, keys = _shape(inputs, slot), _shape(inputs, 1)
+        if len(past) == 4 and len(keys) >= 3:
+            attrs["keys"] = past[2] + keys[-2]
+        return attrs
+
+    return build
+
+
+def causal_past(slot: int) -> Builder:
+    """The same, causal always."""
+    build = past(slot)
+    return lambda given, inputs, outputs: {**build(given, inputs, outputs), "causal": True}
+
+
+def blocks(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Attributes of a weight packed in blocks of few bits."""
+    return {
+        "contraction": given["K"],
+        "bits": given.get("bits", 4),
+        "block_size": given["block_size"],
+    }
