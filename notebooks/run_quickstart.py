@@ -19,7 +19,10 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs; it runs in `folder`, and is saved there, failed or not."""
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=CELL_S, resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=CELL_S,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],
     )
     try:
         client.execute()

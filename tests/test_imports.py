@@ -32,6 +32,7 @@ RANKS = {
     "pipeline": 7,
     "charts": 7,
     "wire": 7,
+    "applied": 8,
     "messages": 8,
     "widget": 9,
     "_api": 10,
