@@ -10,14 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from talaria_widget._api import analyze, capture, show
+    from talaria_widget._api import analyze, apply, capture, show
+    from talaria_widget.applied import Applied
     from talaria_widget.graph import UnsupportedModelError
     from talaria_widget.hardware import Device, device, devices
     from talaria_widget.recipe import Activations, Cast, Quantize, Recipe, Rule
     from talaria_widget.report import Report
 
 _HOME = {
+    "Applied": "applied",
     "analyze": "_api",
+    "apply": "_api",
     "capture": "_api",
     "show": "_api",
     "Device": "hardware",
@@ -35,6 +38,7 @@ _HOME = {
 __version__ = "0.1.0"
 __all__ = [
     "Activations",
+    "Applied",
     "Cast",
     "Device",
     "Quantize",
@@ -43,6 +47,7 @@ __all__ = [
     "Rule",
     "UnsupportedModelError",
     "analyze",
+    "apply",
     "capture",
     "device",
     "devices",

@@ -129,36 +129,38 @@ class Talaria(anywidget.AnyWidget):
 
     # ------------------------------------------------------------------------- values refused
 
-    @traitlets.validate("device")
-    def _check_device(self, proposal: Any) -> str:
-        value = proposal["value"]
+    @traitlets.validate("device", "targets", "selection")
+    def _check(self, proposal: Any) -> Any:
+        return CHECKS[proposal["trait"].name](self, proposal["value"])
+
+    def _check_device(self, value: Any) -> str:
         if isinstance(value, str) and value in self._own_devices:
             return value
         found = device(value)
         self._own_devices[found.name] = found
         return found.name
 
-    @traitlets.validate("targets")
-    def _check_targets(self, proposal: Any) -> dict[str, float]:
-        return check_targets(proposal["value"])
-
-    @traitlets.validate("selection")
-    def _check_selection(self, proposal: Any) -> list[str]:
+    def _check_selection(self, value: Sequence[str]) -> list[str]:
         known = {task.name for task in self._compiled.program.tasks}
-        missing = [name for name in proposal["value"] if name not in known]
+        missing = [name for name in value if name not in known]
         if missing:
             raise ValueError(
                 f"selection: {self._compiled.program.device.name} has no row {missing[0]!r}."
             )
-        return list(dict.fromkeys(proposal["value"]))
+        return list(dict.fromkeys(value))
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page sets; what is refused goes back to the page, with the reason."""
-        try:
-            super().set_state(sync_data)
-        except (ValueError, TypeError, traitlets.TraitError) as error:
-            self._status = _status(error=str(error), sequence=self._sequence)
-            self.send_state(list(sync_data))
+        refused: dict[str, str] = {}
+        for name in sync_data.keys() & CHECKS.keys():
+            try:
+                CHECKS[name](self, sync_data[name])
+            except (ValueError, TypeError, OSError) as error:
+                refused[name] = str(error)
+        super().set_state({k: v for k, v in sync_data.items() if k not in refused})
+        if refused:
+            self._status = _status(error=" ".join(refused.values()), sequence=self._sequence)
+            self.send_state(list(refused))
 
     # ------------------------------------------------------------------------ what follows
 
@@ -299,6 +301,12 @@ def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> lis
         found += [tasks[row_of[held[0]]].name] if held else []
     return list(dict.fromkeys(found))
 
+
+CHECKS: Mapping[str, Callable[[Talaria, Any], Any]] = {
+    "device": Talaria._check_device,
+    "selection": Talaria._check_selection,
+    "targets": lambda _widget, value: check_targets(value),
+}
 
 COMMANDS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], None]] = {
     "mark": Talaria._mark_rows,

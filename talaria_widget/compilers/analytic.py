@@ -179,22 +179,20 @@ def _spec(tensor: Tensor) -> str:
 def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
     """What the container keeps: every weight once, folded norms as their layer's bias."""
     folded = {i for group in fusion.groups for i in group.folded}
+    first = {i: group.ops[0] for group in fusion.groups for i in group.ops}
     roles = STORED_ROLES | ({"constant"} if graph.framework == "onnx" else set())
     stored: dict[str, StoredWeight] = {}
     for i, op in enumerate(graph.ops):
         if i in folded:
             continue
-        mains = [w for w in op.weights if graph.tensors[w].role == "weight"]
+        layer = graph.ops[first.get(i, i)]
         for name in (*op.weights, *op.inputs):
             tensor = graph.tensors[name]
             if tensor.role not in roles or tensor.shape is None:
                 continue
-            is_main = tensor.role == "weight"
-            leader = name if is_main else None
-            if tensor.role == "parameter" and name in op.weights and len(mains) == 1:
-                leader = mains[0]
+            leader = name if tensor.role == "weight" else _leader(graph, layer, op, tensor)
             known = stored.get(name)
-            if known is None or (is_main and known.kind == "embedding"):
+            if known is None or (leader == name and known.kind == "embedding"):
                 stored[name] = _weight(tensor, op.kind, leader)
     for group in fusion.groups:
         anchor = graph.ops[group.ops[0]]
@@ -205,6 +203,17 @@ def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
             name = f"{main.name.removesuffix('.weight')}.bias (folded)"
             stored[name] = StoredWeight(name, (channels,), main.dtype, anchor.kind, 0, main.name)
     return tuple(stored.values())
+
+
+def _leader(graph: Graph, layer: Op, op: Op, tensor: Tensor) -> str | None:
+    """The weight whose option a bias follows: that of its op, or of the layer it is added to."""
+    mains = [w for w in layer.weights if graph.tensors[w].role == "weight"]
+    if len(mains) != 1 or tensor.role != "parameter" or tensor.name not in op.weights:
+        return None
+    main = graph.tensors[mains[0]]
+    channels = main.shape[main.channel_axis or 0] if main.shape else None
+    is_bias = op is layer or (op.word in ("add", "sub") and tensor.size == channels)
+    return mains[0] if is_bias else None
 
 
 def _norm_channels(graph: Graph, norm: int, main: Tensor) -> int:

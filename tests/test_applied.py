@@ -1,0 +1,137 @@
+"""`apply`: the file, its bytes against the prediction, and the model left as it was."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import talaria_widget as talaria
+from nets import SmallNet, Tied, small_net
+
+IMAGE = torch.rand(1, 3, 32, 32)
+INT8 = talaria.Quantize(8)
+STATIC = talaria.Quantize(8, activations=talaria.Activations(8))
+
+
+class Wide(nn.Module):
+    """Enough weights that tables and constants are under one percent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(16, 256, 3, bias=False)
+        self.norm = nn.BatchNorm2d(256)
+        self.b = nn.Conv2d(256, 128, 3)
+        self.fc = nn.Linear(128, 1000)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.norm(self.a(x)))
+        return self.fc(torch.relu(self.b(y)).mean((2, 3)))
+
+
+def magika() -> Path:
+    spec = find_spec("magika")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "models" / "standard_v3_3" / "model.onnx"
+
+
+@pytest.mark.parametrize("rules", [{}, {"*": INT8}, {"*": STATIC}, {"b": STATIC, "fc": INT8}])
+def test_bytes_are_as_predicted(rules: dict[str, talaria.Quantize]) -> None:
+    torch.manual_seed(0)
+    image = torch.rand(1, 16, 12, 12)
+    applied = talaria.apply(Wide().eval(), rules, image, calibration=[image])
+    statement = applied.statement
+    assert abs(statement.size_error) < 0.01
+    assert statement.layers == {0: 0, 1: 3, 2: 2}[len(rules)]
+    assert statement.output_difference is not None
+    assert statement.output_difference < (1e-4 if not rules else 0.1)
+    onnxruntime.InferenceSession(applied.model.SerializeToString()).run(
+        None, {applied.model.graph.input[0].name: image.numpy()}
+    )
+
+
+def test_a_trained_file_comes_out_smaller_and_runs(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "magika.onnx"
+    applied = talaria.apply(magika(), {"*": INT8}, path=path)
+    assert applied.model == path
+    assert abs(applied.statement.size_error) < 0.01
+    assert applied.statement.output_difference < 0.01
+    assert path.stat().st_size < magika().stat().st_size / 3
+    session = onnxruntime.InferenceSession(path)
+    session.run(None, {"bytes": np.ones((1, 2048), np.int32)})
+
+
+def test_only_the_named_layers_change() -> None:
+    model = small_net()
+    applied = talaria.apply(model, {"blocks.1.conv": INT8}, IMAGE)
+    stored = {t.name: t for t in applied.model.graph.initializer}
+    stem = onnx.numpy_helper.to_array(stored["stem.weight"])
+    np.testing.assert_array_equal(stem, model.stem.weight.detach().numpy())
+    int8 = [t for t in stored.values() if t.data_type == onnx.TensorProto.INT8 and t.dims[:]]
+    assert [list(t.dims) for t in int8 if len(t.dims) == 4] == [[16, 16, 3, 3]]
+
+
+def test_the_model_comes_back_as_it_was() -> None:
+    model = small_net()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    talaria.apply(model, {"*": STATIC}, IMAGE, calibration=[IMAGE])
+    assert not model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_a_tied_weight_is_written_once() -> None:
+    ids = torch.randint(0, 100, (1, 6))
+    applied = talaria.apply(Tied().eval(), {}, ids)
+    assert applied.statement.real_bytes == pytest.approx(
+        applied.statement.predicted_bytes, rel=0.01
+    )
+
+
+def test_one_input_for_calibration_is_said_once() -> None:
+    with pytest.warns(UserWarning, match="calibration=") as caught:
+        applied = talaria.apply(small_net(), {"*": STATIC}, IMAGE)
+    assert len(caught) == 1
+    assert any("one input" in note for note in applied.statement.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        talaria.apply(small_net(), {"*": STATIC}, IMAGE, calibration=[IMAGE, IMAGE * 2])
+
+
+def test_the_statement_names_what_was_refused() -> None:
+    blocks = talaria.Quantize(4, granularity="block")
+    applied = talaria.apply(small_net(), {"stem": blocks}, IMAGE)
+    assert [r.name for r in applied.statement.refused] == ["stem"]
+    assert "refused: stem as int4 b32" in repr(applied)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"to": "coreml"}, ValueError, 'only "onnx"'),
+        ({"recipe": {"fc": talaria.Cast("float16")}}, ValueError, "cannot write"),
+        ({"recipe": {"nothing": INT8}}, ValueError, "matches no layer"),
+        ({"model": {"fc.weight": 1}}, TypeError, "state dict"),
+        ({"model": "nowhere.onnx"}, FileNotFoundError, "nowhere"),
+        ({"recipe": {"*": STATIC}, "calibration": []}, ValueError, "calibration is empty"),
+    ],
+)
+def test_what_cannot_be_written(
+    change: dict[str, object], error: type[Exception], says: str
+) -> None:
+    arguments = {"model": small_net(), "recipe": {}, "inputs": IMAGE, **change}
+    with pytest.raises(error, match=says):
+        talaria.apply(**arguments)  # type: ignore[arg-type]
+
+
+def test_training_mode_is_refused() -> None:
+    with pytest.raises(talaria.UnsupportedModelError, match="train"):
+        talaria.apply(SmallNet().train(), {}, IMAGE)
