@@ -53,7 +53,7 @@ accuracy: setup ## predicted against real sizes; writes docs/accuracy.md
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
 
 dev: setup ## JupyterLab and a bundle that rebuild and reload as the sources change
-	trap 'kill 0' EXIT; npm --prefix js run build -- --watch & \
+	trap 'kill 0' EXIT; npm --prefix js run watch & \
 	ANYWIDGET_HMR=1 jupyter lab notebooks
 
 clean: ## remove what the other verbs made

@@ -31,8 +31,11 @@ import talaria_widget as talaria
 class Long(torch.nn.Module):
     def __init__(self, tasks):
         super().__init__()
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(32, 32) for _ in range(tasks))
+        self.wide = torch.nn.Linear(32, {wide})
+        self.back = torch.nn.Linear({wide}, 32)
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(32, 32) for _ in range(tasks - 2))
     def forward(self, x):
+        x = torch.relu(self.back(torch.relu(self.wide(x))))
         for layer in self.layers:
             x = torch.relu(layer(x))
         return x
@@ -76,7 +79,7 @@ ASK = """async ([bytes, clicks]) => {
     }
     return times.slice(3);
 }"""
-# The menu is opened anew for each click, outside the timed part.
+# The menu is opened anew for each click, outside the timed part; its first line is the default.
 CLICK = """async ([clicks]) => {
     const root = document.querySelector("[data-testid=talaria]");
     const part = name => root.querySelector(`[data-testid="${name}"]`)
@@ -91,9 +94,11 @@ CLICK = """async ([clicks]) => {
     const value = () => part("total-size_bytes").querySelector("[data-testid=total-value]");
     const observed = [];
     for (let i = 0; i < clicks + 3; i++) {
-        const option = i % 2 ? "option-default" : "option-int8";
         part("option-button").click();
-        await until(() => part(option), option);
+        await until(() => part("option-int8"), "menu");
+        const items = [...document.querySelectorAll('[data-testid^="option-"]')]
+            .filter(item => item.dataset.testid !== "option-button");
+        const item = i % 2 ? items[0] : part("option-int8");
         const before = value().textContent;
         let preview = null, answer = null;
         const start = performance.now();
@@ -106,7 +111,7 @@ CLICK = """async ([clicks]) => {
         });
         watch.observe(root, { subtree: true, childList: true, characterData: true,
                               attributes: true, attributeFilter: ["data-state"] });
-        part(option).click();
+        item.click();
         await until(() => answer !== null, "answer to click " + i);
         watch.disconnect();
         observed.push([await preview, answer]);
@@ -121,32 +126,37 @@ def middle(values: list[float]) -> str:
     return f"{statistics.median(values):7.1f} ms  (p90 {values[int(len(values) * 0.9)]:.1f})"
 
 
+def clicks(page: Any, label: str, echo: list[float]) -> None:
+    times = page.evaluate(CLICK, [CLICKS])
+    answers = [answer for _, answer in times]
+    ratio = statistics.median(answers) / statistics.median(echo)
+    print(f"  {label}: page's preview  {middle([preview for preview, _ in times])}")
+    print(f"  {label}: Python's answer {middle(answers)}   limit {LIMIT_ANSWER_S * 1e3:.0f} ms")
+    print(f"  {label}: answer / echo   {ratio:7.2f}   limit {LIMIT_RATIO}")
+
+
 def measure(server: JupyterServer, page: Any, tasks: int) -> None:
     name = f"click-{tasks}.ipynb"
-    write_notebook(server.root / name, [ECHO, MODEL.format(tasks=tasks)])
+    # Wide enough that one layer shows in a total of four digits.
+    model = MODEL.format(tasks=tasks, wide=16 * tasks)
+    write_notebook(server.root / name, [ECHO, model])
     notebook = NotebookPage(page, server, name).open()
     notebook.run_all()
     widget = notebook.widget().wait(timeout=180_000)
     notebook.wait_idle()
     rows = notebook.kernel.value("len(w.report.to_frame())")
-    report_bytes = notebook.kernel.value(
-        "max((len(v) for v in w.get_state().values() if isinstance(v, (bytes, memoryview))),"
-        " default=0)"
-    )
-    widget.part("row").first.click()
-    notebook.page.keyboard.press("ControlOrMeta+a")
-    notebook.page.wait_for_timeout(500)
-    times = page.evaluate(CLICK, [CLICKS])
+    report_bytes = notebook.kernel.value("len(w.get_state()['_report'])")
+    print(f"{rows} tasks, {CLICKS} clicks, a report of {report_bytes / 1e3:.0f} kB")
     json_echo = page.evaluate(ASK, [0, CLICKS])
     buffer_echo = page.evaluate(ASK, [report_bytes, CLICKS])
-    answers = [answer for _, answer in times]
-    ratio = statistics.median(answers) / statistics.median(buffer_echo)
-    print(f"{rows} tasks, all marked, {CLICKS} clicks, buffers of {report_bytes / 1e3:.0f} kB")
-    print(f"  page's preview       {middle([preview for preview, _ in times])}")
-    print(f"  Python's answer      {middle(answers)}   limit {LIMIT_ANSWER_S * 1e3:.0f} ms")
-    print(f"  echo, same buffer    {middle(buffer_echo)}")
-    print(f"  echo, tiny JSON      {middle(json_echo)}")
-    print(f"  answer / echo        {ratio:7.2f}   limit {LIMIT_RATIO}")
+    print(f"  echo, tiny JSON          {middle(json_echo)}")
+    print(f"  echo, buffer as long     {middle(buffer_echo)}")
+    widget.row("wide").click()
+    clicks(page, "one row ", buffer_echo)
+    widget.row("wide").click()
+    notebook.page.keyboard.press("ControlOrMeta+a")
+    notebook.page.wait_for_timeout(500)
+    clicks(page, "all rows", buffer_echo)
 
 
 def main() -> None:
