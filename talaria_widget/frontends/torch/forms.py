@@ -25,8 +25,15 @@ class Form:
 class Operands:
     """A call's arguments by name."""
 
-    def __init__(self, call: Call, values: Sequence[Value], names: str) -> None:
+    def __init__(
+        self,
+        call: Call,
+        values: Sequence[Value],
+        names: str,
+        transposed: Mapping[int, Ref] | None = None,
+    ) -> None:
         self.call, self._values = call, values
+        self._transposed = transposed or {}
         self._bound = {**dict(zip(names.split(), call.args, strict=False)), **call.kwargs}
 
     def __getitem__(self, name: str) -> Any:
@@ -48,6 +55,10 @@ class Operands:
     def trained(self, item: Any) -> bool:
         """Whether an argument is a parameter of the model."""
         return isinstance(item, Ref) and self._values[item.value].role == "parameter"
+
+    def transposed(self, item: Any) -> Ref | None:
+        """The parameter of two dimensions that an argument is the transpose of."""
+        return self._transposed.get(item.value) if isinstance(item, Ref) else None
 
     def split(self, refs: Any) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
         """References as inputs and weights, each in order."""
@@ -112,6 +123,10 @@ def matmul(kind: Kind, given: Operands) -> Form:
     a, b = given["input"], given["other"]
     refs = list(given.call.reads)
     inputs, weights = given.split(refs)
+    source = given.transposed(b)
+    if source is not None and not given.stored(a):
+        inputs = (a, *[ref for ref in inputs if ref not in (a, b)])
+        return Form("linear", inputs, (source, *weights), {}, {source.value: 0})
     if given.trained(b) and not given.stored(a) and len(given.shape(b)) == 2:
         matrix, other, axis = b, a, 1
     elif given.trained(a) and not given.stored(b) and len(given.shape(a)) == 2:

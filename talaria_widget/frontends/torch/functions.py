@@ -102,6 +102,7 @@ _SAME_AS = {
     "__iand__": "__and__",
     "__ior__": "__or__",
 }
+_SPACES = ("torch", "torch.Tensor", "torch.nn.functional", "torch.fft")
 _KNOWN: dict[Any, Function] = {}
 
 
@@ -117,7 +118,7 @@ def _describe(function: Callable[..., Any]) -> Function:
     target = _target(function)
     word = target.rsplit(".", 1)[-1]
     treatment: Treatment = "call"
-    if target.startswith("torch.") and getattr(function, "__name__", "") != "__set__":
+    if target.rpartition(".")[0] in _SPACES and getattr(function, "__name__", "") != "__set__":
         treatment = _TREATMENTS.get(word, "call")
     return Function(target, (word.strip("_") or word).lower(), treatment)
 

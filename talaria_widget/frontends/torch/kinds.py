@@ -123,6 +123,8 @@ _BY_KIND: dict[Kind, str] = {
         cartesian_prod conj resolve_conj resolve_neg select_scatter slice_scatter
         diagonal_scatter native_channel_shuffle narrow_copy zeros_like ones_like empty_like
         full_like new_zeros new_ones new_empty new_full cpu cuda set_data
+        zeros ones full empty arange eye linspace tril_indices triu_indices scalar_tensor
+        pack_padded_sequence pad_packed_sequence pad_sequence
     """,
 }
 _FORM_OF_KIND: dict[Kind, Builder] = {"movement": forms.movement}

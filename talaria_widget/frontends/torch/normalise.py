@@ -86,6 +86,7 @@ class _Writer:
         self._namer = Namer(registry)
         self._latest: dict[int, str] = {}
         self._writers: dict[int, list[_Draft | None]] = {}
+        self._transposed: dict[int, Ref] = {}
         self._constants = 0
 
     def add(self, call: Call) -> None:
@@ -140,7 +141,11 @@ class _Writer:
 
     def _write(self, call: Call) -> None:
         entry = look_up(call.target)
-        form = entry.builder(entry.kind, Operands(call, self._values, entry.names))
+        form = entry.builder(
+            entry.kind, Operands(call, self._values, entry.names, self._transposed)
+        )
+        if _word(call) in _TRANSPOSES and len(call.writes) == 1:
+            self._note_transpose(call.reads[0], call.writes[0])
         inputs = [self.name(ref) for ref in form.inputs]
         weights = [self.name(ref) for ref in form.weights]
         for value, axis in form.main.items():
@@ -166,6 +171,12 @@ class _Writer:
     def _trained(self, weights: list[str]) -> list[str]:
         return [name for name in weights if self.tensors[name].role != "buffer"]
 
+    def _note_transpose(self, source: Ref, result: Ref) -> None:
+        before, after = self._values[source.value], self._values[result.value]
+        swapped = before.stride == after.stride[::-1] and before.shape == after.shape[::-1]
+        if before.role == "parameter" and len(before.shape) == 2 and swapped:
+            self._transposed[result.value] = source
+
     def _note_writes(self, call: Call, draft: _Draft | None) -> None:
         for ref in call.mutated:
             self._writers.setdefault(self._values[ref.value].storage, []).append(draft)
@@ -180,6 +191,9 @@ class _Writer:
             if dtype is None:
                 dtype = _DTYPES[value.dtype] = _dtype_name(value.dtype)
             self.tensors[name] = Tensor(name, value.shape, dtype, role)
+
+
+_TRANSPOSES = frozenset(("t", "mt", "transpose", "swapaxes", "swapdims", "permute"))
 
 
 def _is_noise(call: Call) -> bool:

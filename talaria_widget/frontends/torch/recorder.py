@@ -18,6 +18,7 @@ from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
 from talaria_widget.frontends.torch.restore import preserve
 from talaria_widget.frontends.torch.tracer import Tracer
+from talaria_widget.frontends.torch.whole import whole
 from talaria_widget.graph import Graph, UnsupportedModelError
 
 
@@ -139,7 +140,7 @@ def _trace(
 def _forward(
     model: nn.Module, args: Any, kwargs: Mapping[str, Any], tracer: Tracer, places: Places
 ) -> Any:
-    with places.watch(), tracer:
+    with places.watch(), whole(tracer), tracer:
         return model(*args, **kwargs)
 
 

@@ -99,11 +99,17 @@ class Tracer(TorchFunctionMode):
             Incomplete: a tensor of it was made by no recorded call.
         """
         memory = self._memory
+        found: dict[str, Ref] = {}
+        for name, tensor in tensors(outputs):
+            slot = memory.find(tensor) or memory.meet(tensor)
+            if memory.creators[slot.index] is None and slot.role == "constant":
+                self._notes[f"no recorded call made the output {name or 'of the model'}"] = None
+            found[name] = memory.ref(slot)
         return Trace(
             calls=tuple(self._calls),
             values=tuple(memory.values),
             queries=dict(self._queries),
-            outputs={name: memory.ref(memory.meet(tensor)) for name, tensor in tensors(outputs)},
+            outputs=found,
             notes=tuple(self._notes),
         )
 
@@ -245,9 +251,10 @@ class Tracer(TorchFunctionMode):
             args = autocast.cast(function.word, args, self._device, call.autocast)
             kwargs = autocast.cast(function.word, kwargs, self._device, call.autocast)
         unseen = self._written_unseen(call)
-        key = None if unseen else MEMO.key(call.function, args, kwargs)
+        differentiated = torch.is_grad_enabled() and _differentiates(args, kwargs)
+        key = None if unseen or differentiated else MEMO.key(call.function, args, kwargs)
         spec = None if key is None else MEMO.get(key)
-        if spec is None:
+        if spec is None and not differentiated:
             spec = by_rule(call.target, args, kwargs)
             if spec is not None and key is not None:
                 MEMO.put_spec(key, spec)
@@ -349,6 +356,10 @@ class Tracer(TorchFunctionMode):
 
 def _argument(call: Call, position: int, name: str) -> Any:
     return call.args[position] if len(call.args) > position else call.kwargs.get(name)
+
+
+def _differentiates(*arguments: Any) -> bool:
+    return any(tensor.requires_grad for _, tensor in tensors(arguments))
 
 
 def _on_meta(call: Call, function: Function) -> Mapping[str, Any]:
