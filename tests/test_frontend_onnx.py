@@ -263,6 +263,29 @@ class TestWeights:
         assert macs(graph) == 5 * 3 * 2 * 32 * (6 + 8)
         assert graph.tensors["w"].role == graph.tensors["r"].role == "weight"
 
+    def test_recurrent_layer_of_the_runtime_in_integers(self) -> None:
+        node = helper.make_node(
+            "DynamicQuantizeLSTM",
+            ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"],
+            ["y", "h", "c"],
+            domain="com.microsoft",
+            hidden_size=8,
+        )
+        stored = {
+            "w": np.ones((1, 6, 32), np.int8),
+            "r": np.ones((1, 8, 32), np.int8),
+            "b": floats(1, 64),
+            **{name: floats(1, 32) for name in ("ws", "rs")},
+            **{name: np.zeros((1, 32), np.int8) for name in ("wz", "rz")},
+        }
+        graph = capture(model([node], {"x": [5, 3, 6]}, ["y"], stored))
+        work = count(graph, one(graph, "recurrent"))
+        products = 5 * 3 * 32 * (6 + 8)
+        assert work.macs == products
+        assert work.flops == 2 * products + 5 * 3 * (8 * (4 + 3 * 4 + 1 + 3 + 1 + 1) + 64)
+        assert graph.tensors["w"].channel_axis == 2
+        assert graph.tensors["h"].shape == (1, 3, 8)
+
     def test_four_bit_blocks(self) -> None:
         node = helper.make_node(
             "MatMulNBits",
@@ -350,6 +373,14 @@ class TestShapes:
     def test_sizes_that_depend_on_data_stay_unknown(self) -> None:
         graph = capture(model([helper.make_node("NonZero", ["x"], ["y"])], {"x": [3]}, ["y"]))
         assert graph.tensors["y"].shape is None
+
+    def test_open_dimension_that_is_too_small_is_said(self) -> None:
+        node = helper.make_node("Conv", ["x", "w"], ["y"])
+        proto = model([node], {"x": [1, 2, "height", 8]}, ["y"], {"w": floats(4, 2, 3, 3)})
+        graph = capture(proto)
+        assert graph.tensors["y"].shape is None
+        assert "pass inputs with real sizes" in graph.notes[-1]
+        assert macs(capture(proto, {"x": (1, 2, 8, 8)})) == 4 * 6 * 6 * 2 * 9
 
     def test_named_dimension_holds_in_every_input(self) -> None:
         node = helper.make_node("Add", ["a", "b"], ["y"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work.pointwise import ACTIVATION
-from talaria_widget.work.shapes import shape, size
+from talaria_widget.work.shapes import shape, size, tensor
 
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -38,7 +38,9 @@ def count_recurrent(graph: Graph, op: Op) -> tuple[int, int]:
     matrices = directions * sum(
         gates * hidden * (width + state) + hidden * projection for width in widths
     )
-    biases = max(0, sum(size(graph, name) for name in op.weights) - matrices)
+    # Buffers are scales and zero points of what is stored as integers.
+    stored = [name for name in op.weights if tensor(graph, name).role != "buffer"]
+    biases = max(0, sum(size(graph, name) for name in stored) - matrices)
     rows = attrs["steps"] * attrs["batch"]
     units = layers * directions * hidden
     return rows * matrices, rows * (units * _REST[attrs["mode"]] + biases)

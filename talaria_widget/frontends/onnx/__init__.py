@@ -8,9 +8,9 @@ from typing import Any
 
 import onnx
 
-from talaria_widget.frontends.onnx.build import build, resolve
+from talaria_widget.frontends.onnx.build import Built, build, resolve
 from talaria_widget.frontends.onnx.control import outer_names
-from talaria_widget.frontends.onnx.inputs import bind
+from talaria_widget.frontends.onnx.inputs import Bound, bind
 from talaria_widget.frontends.onnx.load import load
 from talaria_widget.frontends.onnx.shapes import Known, learn
 from talaria_widget.frontends.onnx.types import attributes
@@ -62,7 +62,7 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
         outputs=outputs,
         modules=built.modules,
         assumed=bound.assumed,
-        notes=(*known.notes, *built.notes),
+        notes=(*known.notes, *_holes(built, bound), *built.notes),
         noise=dict(built.noise),
         unused=_unused(proto.graph, known),
     )
@@ -70,6 +70,17 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
 
 def _title(model: str | Path | onnx.ModelProto, proto: onnx.ModelProto) -> str:
     return proto.graph.name or "model" if isinstance(model, onnx.ModelProto) else Path(model).stem
+
+
+def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
+    """Say that what is unknown may come of an open dimension that is too small at 1."""
+    holes = [op for op in built.ops if any(built.tensors[n].shape is None for n in op.outputs)]
+    if not holes or not bound.assumed:
+        return ()
+    return (
+        f"the shapes of {len(holes)} operations are unknown while open dimensions are 1 "
+        f"(first {holes[0].name!r}): pass inputs with real sizes",
+    )
 
 
 def _unused(graph: onnx.GraphProto, known: Known) -> tuple[str, ...]:

@@ -125,6 +125,14 @@ OPERATORS: Mapping[str, Operator] = {
     "com.microsoft.Attention": Operator(
         "attention", settings.attention, (0, 0, 0, 5, 1, 2), weights={1: 1}
     ),
+    # Its weights are transposed: (directions, inputs, 4 hidden).
+    "com.microsoft.DynamicQuantizeLSTM": Operator(
+        "recurrent",
+        settings.recurrent("lstm"),
+        (0, 5, 6, 1, 2, 3, 7, 8, 9, 10, 11),
+        {1: 2, 2: 2},
+        frozenset({8, 9, 10, 11}),
+    ),
     "com.microsoft.MultiHeadAttention": Operator("attention", settings.past(6), (0, 1, 2, 5)),
     "com.microsoft.GroupQueryAttention": Operator("attention", settings.causal_past(3), (0, 1, 2)),
     "com.microsoft.RotaryEmbedding": Operator("elementwise", data=(0, 2, 3)),

@@ -14,7 +14,7 @@ _FUSED = frozenset({"activation", "activation_alpha", "activation_beta", "activa
 
 
 def stand_in(node: onnx.NodeProto, given: Mapping[str, Any]) -> tuple[onnx.NodeProto, Extra]:
-    """A node with the same first output, and inputs that it needs beside; else the node itself."""
+    """A node whose first output has the same shape, and inputs that it needs beside."""
     builder = _STAND_INS.get((node.domain, node.op_type))
     return builder(node, given) if builder is not None else (node, [])
 
@@ -26,7 +26,7 @@ def _like_first(node: onnx.NodeProto, given: Mapping[str, Any]) -> tuple[onnx.No
 def _renamed(op_type: str, *slots: int) -> _Builder:
     def build(node: onnx.NodeProto, given: Mapping[str, Any]) -> tuple[onnx.NodeProto, Extra]:
         names = [node.input[i] for i in slots if i < len(node.input)]
-        stand = onnx.helper.make_node(op_type, names, node.output[:1])
+        stand = onnx.helper.make_node(op_type, names, node.output)
         stand.attribute.extend(a for a in node.attribute if a.name not in _FUSED)
         return stand, []
 
@@ -77,6 +77,7 @@ _STAND_INS: Mapping[tuple[str, str], _Builder] = {
     (_MICROSOFT, "QLinearMul"): _renamed("Mul", 0, 3),
     (_MICROSOFT, "DynamicQuantizeMatMul"): _renamed("MatMul", 0, 1),
     (_MICROSOFT, "MatMulIntegerToFloat"): _renamed("MatMul", 0, 1),
+    (_MICROSOFT, "DynamicQuantizeLSTM"): _renamed("LSTM", 0, 1, 2),
     (_MICROSOFT, "FusedMatMul"): _fused_matmul,
     (_MICROSOFT, "MatMulNBits"): _packed,
 }
