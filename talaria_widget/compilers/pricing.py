@@ -2,7 +2,8 @@
 
     latency = max(compute, memory) + dispatch
     compute = 2 x MACs / (peak x efficiency of the class) + other FLOPs / (peak x "other")
-    memory  = bytes / rate of the memory that holds them
+    memory  = bytes / rate of the memory that holds them; weights that a device prefetches
+              count only for what the whole's work does not hide
     energy  = mean power x latency where a power is known, else
               MACs x energy per MAC + bits x energy per bit
 
@@ -43,7 +44,8 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     weights = stored.table(program, lines)
     precisions = tuple(dict.fromkeys([program.baseline, *(m.activations for m in lines)]))
     signature, first = _signatures(program.tasks)
-    rows = _price_rows(program, [program.tasks[r] for r in first], first, weights, lines)
+    counts = np.bincount(signature, minlength=len(first)).astype(np.float64)[:, None]
+    rows = _price_rows(program, first, counts, weights, lines)
     latency, energy, bound = rows
     reasons = list(weights.reasons)
     refusal = _refusals(program, [program.tasks[r] for r in first], lines, reasons)
@@ -99,13 +101,14 @@ class _Rates:
 
 def _price_rows(
     program: Program,
-    tasks: Sequence[Task],
     first: Sequence[int],
+    counts: Array,
     weights: stored.Table,
     lines: Sequence[MenuOption],
 ) -> tuple[Band, Band, Array]:
     """Latency, energy and what bounds them: one row per signature, one column per line."""
     device, graph = program.device, program.graph
+    tasks = [program.tasks[r] for r in first]
     ops = {op.name: op for op in graph.ops}
     macs = _floats([t.work.macs for t in tasks])[:, None]
     flops = _floats([t.work.flops for t in tasks])[:, None]
@@ -123,9 +126,14 @@ def _price_rows(
     rates = _Rates(device)
     resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
     weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
-    memory = rates.of(activations) + streamed / weight_rate
+    loading = streamed / weight_rate
     decode = np.array([m.decode for m in lines])[None, :]
-    memory = memory + decode * (streamed + 2 * streamed[:, :1]) / device.on_chip_bytes_per_s
+    unpacking = decode * (streamed + 2 * streamed[:, :1]) / device.on_chip_bytes_per_s
+    memory = rates.of(activations) + unpacking
+    if device.prefetch:
+        memory = memory + _exposed(np.maximum(compute, memory), loading, counts) * loading
+    else:
+        memory = memory + loading
 
     seconds = np.maximum(compute, memory) + device.dispatch_s
     bound = np.where(compute >= memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
@@ -144,6 +152,17 @@ def _price_rows(
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
     return _latency(device, seconds), _energy(device, joules), bound.astype(np.uint8)
+
+
+def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
+    """The share of the loading of weights that earlier tasks' work does not hide.
+
+    All weights of a column stream in while all its tasks are busy, so that the whole takes the
+    longer of the two; every task bears its share of what is left over.
+    """
+    working, waiting = np.nansum(busy * counts, 0), np.nansum(loading * counts, 0)
+    hidden = np.divide(working, waiting, out=np.ones_like(waiting), where=waiting > 0)
+    return np.maximum(0.0, 1 - hidden)
 
 
 def _used(graph: Graph, tasks: Sequence[Task]) -> Array:

@@ -49,7 +49,8 @@ class Device:
     """A target: its peaks, memories, formats and menu. SI units; rates are dense.
 
     `ops_per_s` counts two operations per multiply-accumulate. `efficiency` is the share of
-    that peak which a class of op reaches. `confidence` is that of the sources.
+    that peak which a class of op reaches. `prefetch`: weights stream in while earlier tasks
+    compute. `confidence` is that of the sources.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Device:
     bandwidth_bytes_per_s: float
     on_chip_bytes: float
     on_chip_bytes_per_s: float
+    prefetch: bool
     dispatch_s: float
     power_w: float | None
     mac_j: Mapping[str, float]
@@ -182,6 +184,7 @@ def _device(data: Mapping[str, Any]) -> Device:
         bandwidth_bytes_per_s=data["memory"]["bandwidth_bytes_per_s"],
         on_chip_bytes=data["memory"]["on_chip_bytes"],
         on_chip_bytes_per_s=data["memory"]["on_chip_bytes_per_s"],
+        prefetch=data["memory"].get("prefetch", False),
         dispatch_s=data["dispatch"]["seconds"],
         power_w=data["energy"].get("power_w"),
         mac_j=data["energy"].get("mac_j", {}),

@@ -11,7 +11,8 @@ from talaria_widget.recipe import Cast, Option, Quantize
 from talaria_widget.storage.weight import Format, Weight, packed, plain, scales
 
 COREML_THRESHOLD = 2_048
-"""Tensors of this many elements or fewer are left as they are (coremltools' default)."""
+"""Tensors of this many elements or fewer are left as they are (coremltools' default).
+Activations are quantised whatever the size of the weight beside them."""
 
 
 def _blob(nbytes: int) -> int:
@@ -26,8 +27,9 @@ def _plain_blob(size: int, dtype: str, option: Option) -> int:
 
 
 def _weight(weight: Weight, option: Option) -> int:
-    if not isinstance(option, Quantize):
-        return _plain_blob(weight.size, weight.dtype, option)
+    if not isinstance(option, Quantize) or weight.size <= COREML_THRESHOLD:
+        cast = option if isinstance(option, Cast) else None
+        return _plain_blob(weight.size, weight.dtype, cast)
     # n bits / 8 and a float16 scale per channel (2 C) or block (2 C C_in / g); zero points, if
     # any, are as wide as the weights [doc].
     count = scales(weight, option)
@@ -38,7 +40,7 @@ def _weight(weight: Weight, option: Option) -> int:
 def _refuse(weight: Weight, option: Quantize | Cast) -> str | None:
     if isinstance(option, Cast):
         return "Core ML has no bfloat16" if option.dtype == "bfloat16" else None
-    if weight.size <= COREML_THRESHOLD:
+    if weight.size <= COREML_THRESHOLD and option.activations is None:
         return f"Core ML leaves tensors of {COREML_THRESHOLD:,} elements or fewer as they are"
     if option.bits not in (4, 8):
         return f"Core ML quantizes to 4 or 8 bits, not {option.bits}"
