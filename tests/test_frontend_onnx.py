@@ -304,6 +304,38 @@ class TestWeights:
         assert graph.tensors["y"].shape == (3, 16)
         assert macs(graph) == 3 * 16 * 64
 
+    def test_attention_that_owns_its_projection(self) -> None:
+        node = helper.make_node(
+            "Attention", ["x", "w", "b"], ["y"], domain="com.microsoft", num_heads=4
+        )
+        graph = capture(
+            model([node], {"x": [2, 10, 32]}, ["y"], {"w": floats(32, 96), "b": floats(96)})
+        )
+        op = one(graph, "attention")
+        assert op.inputs == ("x", "x", "x")
+        assert graph.tensors["w"].channel_axis == 1
+        work = count(graph, op)
+        products = 2 * 10 * 32 * 96 + 2 * (2 * 10 * 10 * 32)
+        assert work.macs == products
+        assert work.flops == 2 * products + 2 * 4 * 10 * 10 * (1 + 5) + 2 * 10 * 96
+        assert work.read_bytes == 4 * 2 * 10 * 32
+
+    def test_attention_over_a_cache(self) -> None:
+        node = helper.make_node(
+            "GroupQueryAttention",
+            ["q", "k", "v", "pk", "pv"],
+            ["y"],
+            domain="com.microsoft",
+            num_heads=8,
+            kv_num_heads=2,
+        )
+        inputs: Spec = {"q": [1, 1, 64], "k": [1, 1, 16], "v": [1, 1, 16]}
+        inputs |= {"pk": [1, 2, 31, 8], "pv": [1, 2, 31, 8]}
+        graph = capture(model([node], inputs, ["y"]))
+        op = one(graph, "attention")
+        assert op.attrs["causal"]
+        assert count(graph, op).macs == 8 * 1 * (31 + 1) * 8 * 2
+
     def test_fused_ops_of_the_runtime_have_shapes_and_counts(self) -> None:
         ms = {"domain": "com.microsoft"}
         nodes = [
