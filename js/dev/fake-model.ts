@@ -1,0 +1,197 @@
+/** A widget's model without Jupyter: it holds traits, and answers marks as Python would. */
+import type { AnyModel } from "@anywidget/types";
+import { decodeProgram, decodeReport, type Evaluation } from "../src/data/decode";
+import { evaluate, makePlan } from "../src/data/evaluate";
+import { withMarks } from "../src/data/preview";
+import type { Traits } from "../src/state/traits";
+import type { BlockHeader, Command, RuleInfo } from "../src/wire";
+
+export interface Fixture extends Omit<Traits, "_program" | "_report"> {
+  _program: string;
+  _report: string;
+}
+
+type Blocks = Record<string, Float64Array | Int32Array | Uint8Array>;
+
+/** Packs a message as `wire.encode` does. */
+export function encode(meta: object, blocks: Blocks): DataView {
+  const order = Object.entries(blocks).sort(
+    ([, a], [, b]) => b.BYTES_PER_ELEMENT - a.BYTES_PER_ELEMENT,
+  );
+  const headers: BlockHeader[] = [];
+  let offset = 0;
+  for (const [name, block] of order) {
+    const dtype = block.constructor.name.replace("Array", "").toLowerCase();
+    headers.push({ name, dtype: dtype as BlockHeader["dtype"], shape: [block.length], offset });
+    offset += Math.ceil(block.byteLength / 8) * 8;
+  }
+  let header = JSON.stringify({ meta, blocks: headers });
+  let text = new TextEncoder().encode(header);
+  header += " ".repeat((8 - ((4 + text.length) % 8)) % 8);
+  text = new TextEncoder().encode(header);
+  const bytes = new Uint8Array(4 + text.length + offset);
+  new DataView(bytes.buffer).setUint32(0, text.length, true);
+  bytes.set(text, 4);
+  order.forEach(([, block], i) => {
+    const raw = new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
+    bytes.set(raw, 4 + text.length + headers[i].offset);
+  });
+  return new DataView(bytes.buffer);
+}
+
+/** The blocks of a report. */
+export function reportBlocks(choice: Int32Array, found: Evaluation): Blocks {
+  const blocks: Blocks = {
+    choice,
+    column: found.column,
+    mixed: found.mixed,
+    row_weight_bytes: found.row_weight_bytes,
+    memory_bytes: found.memory_bytes,
+    weight_bytes: found.weight_bytes,
+    cast_tensor: found.casts.tensor,
+    cast_source: found.casts.source,
+    cast_target: found.casts.target,
+    cast_row: found.casts.row,
+  };
+  const bands = {
+    latency: found.latency,
+    energy: found.energy,
+    cast_latency: found.casts.latency,
+    cast_energy: found.casts.energy,
+  };
+  for (const [name, band] of Object.entries(bands)) {
+    blocks[name] = band.point;
+    blocks[`${name}_low`] = band.low;
+    blocks[`${name}_high`] = band.high;
+  }
+  return blocks;
+}
+
+export function unpack(text: string): DataView {
+  return new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+}
+
+export interface FakeModel extends AnyModel<Traits> {
+  /** Commands sent, in order. */
+  sent: Command[];
+  /** Answers everything that waits. */
+  answer(): void;
+  /** Sets traits as Python would: all at once, then one event each. */
+  receive(changes: Partial<Traits>): void;
+  /** Closes or opens the channel. */
+  setLive(live: boolean): void;
+}
+
+/** Answers by itself after `delay_ms`; null waits for `answer()`. */
+export function fakeModel(fixture: Fixture, delay_ms: number | null = null): FakeModel {
+  const traits: Traits = {
+    ...fixture,
+    _program: unpack(fixture._program),
+    _report: unpack(fixture._report),
+  };
+  const listeners = new Map<string, Set<(...values: unknown[]) => void>>();
+  const backbone = { comm_live: true, get: (name: keyof Traits) => traits[name] };
+  const sent: Command[] = [];
+  let waiting: Command[] = [];
+  const history: RuleInfo[][] = [traits._recipe.rules];
+  let place = 0;
+
+  const tell = (name: string) => {
+    for (const callback of listeners.get(name) ?? []) callback();
+  };
+  const receive = (changes: Partial<Traits>) => {
+    Object.assign(traits, changes);
+    for (const name of Object.keys(changes)) tell(`change:${name}`);
+  };
+
+  function carryOut(command: Command) {
+    const rules = [...history[place]];
+    const { names, options } = decodeProgram(traits._program).meta;
+    if (command.kind === "undo") place -= 1;
+    else if (command.kind === "redo") place += 1;
+    else {
+      if (command.kind === "mark") {
+        const { label, python } = options[command.option];
+        const rows = command.rows.map((name) => names.indexOf(name));
+        rules.push({ match: command.rows, option: label, python, enabled: true, rows });
+      } else if (command.kind === "rule") {
+        const [rule] = rules.splice(command.index, 1);
+        if (command.action === "move") rules.splice(command.to, 0, rule);
+        else if (command.action !== "delete") {
+          rules.splice(command.index, 0, { ...rule, enabled: command.action === "enable" });
+        }
+      }
+      history.splice(place + 1, history.length, command.kind === "reset" ? [] : rules);
+      place += 1;
+    }
+    publish(command.sequence);
+  }
+
+  function publish(sequence: number) {
+    const rules = history[place];
+    const program = decodeProgram(traits._program);
+    const old = decodeReport(traits._report);
+    const plan = makePlan(program);
+    const labels = program.meta.options.map(({ label }) => label);
+    const marks = rules
+      .filter(({ enabled }) => enabled)
+      .map(({ rows, option }) => ({ rows, option: labels.indexOf(option) }))
+      .filter(({ option }) => option >= 0);
+    const choice = withMarks(plan, new Int32Array(program.weight_leader.length), marks);
+    const found = evaluate(plan, choice);
+    const { totals, unknown_rows, corrections } = found;
+    const recipe = old.meta.recipe + 1;
+    const meta = { ...old.meta, recipe, sequence, unknown_rows, corrections };
+    const lines = rules.map(({ match, python }) => `    ${JSON.stringify(match)}: ${python},`);
+    receive({
+      _report: encode(
+        { ...meta, totals: { ...old.meta.totals, ...totals } },
+        reportBlocks(choice, found),
+      ),
+      _recipe: {
+        revision: recipe,
+        rules,
+        python: `talaria.Recipe({\n${lines.join("\n")}\n})`,
+        can_undo: place > 0,
+        can_redo: place < history.length - 1,
+      },
+      _status: { error: "", notice: "", sequence },
+    });
+  }
+
+  const answer = () => {
+    const commands = waiting;
+    waiting = [];
+    commands.forEach(carryOut);
+  };
+
+  const model = {
+    sent,
+    answer,
+    receive,
+    setLive(live: boolean) {
+      backbone.comm_live = live;
+      tell("comm_live_update");
+    },
+    get: (name: keyof Traits) => traits[name],
+    set(name: keyof Traits, value: unknown) {
+      Object.assign(traits, { [name]: value });
+      tell(`change:${name}`);
+    },
+    save_changes() {},
+    send(command: Command) {
+      if (!backbone.comm_live) throw new Error("the channel is closed");
+      sent.push(command);
+      waiting.push(command);
+      if (delay_ms !== null) setTimeout(answer, delay_ms);
+    },
+    on(name: string, callback: () => void) {
+      listeners.set(name, (listeners.get(name) ?? new Set()).add(callback));
+    },
+    off(name: string, callback: () => void) {
+      listeners.get(name)?.delete(callback);
+    },
+    widget_manager: { _models: { one: Promise.resolve(backbone) } },
+  };
+  return model as unknown as FakeModel;
+}

@@ -1,0 +1,29 @@
+/** `?fixture=resnet&theme=dark&delay=50&answer=no`: one widget on one fixture. */
+import widget from "../src/widget";
+import { type FakeModel, type Fixture, fakeModel } from "./fake-model";
+
+declare global {
+  interface Window {
+    model: FakeModel;
+    firstPaint: number;
+  }
+}
+
+const query = new URLSearchParams(location.search);
+document.body.dataset.jpThemeLight = String(query.get("theme") !== "dark");
+const fixtures = import.meta.glob<Fixture>("./fixtures/*.json", { import: "default" });
+const load = fixtures[`./fixtures/${query.get("fixture") ?? "resnet"}.json`];
+const fixture = await load();
+const silent = query.get("answer") === "no";
+window.model = fakeModel(fixture, silent ? null : Number(query.get("delay") ?? 30));
+const el = document.querySelector<HTMLElement>("#widget")!;
+el.style.width = query.has("width") ? `${query.get("width")}px` : "";
+const start = performance.now();
+if (typeof widget === "object" && widget.render) {
+  await widget.render({ model: window.model, el } as unknown as Parameters<typeof widget.render>[0]);
+}
+requestAnimationFrame(() =>
+  setTimeout(() => {
+    window.firstPaint = performance.now() - start;
+  }),
+);

@@ -1,0 +1,253 @@
+/**
+ * What a choice of options costs: the arithmetic of `prices.py`, held equal by golden vectors.
+ * Whatever does not depend on the choice is worked out once, in a `Plan`.
+ */
+import type { Band, Casts, Evaluation, Program, Totals } from "./decode";
+
+export interface Plan {
+  program: Program;
+  /** Leaders of row r: `leaders[leaderStart[r]..leaderStart[r + 1])`. */
+  leaderStart: Int32Array;
+  leaders: Int32Array;
+  /** Edges that enter row r; row R is the model's outputs. */
+  edgeStart: Int32Array;
+  /** Per precision, the first column whose rows take and give it. */
+  glue: Int32Array;
+  /** Scratch for `findCasts`: the pass in which a tensor and precision was last seen. */
+  seen: Int32Array;
+  pass: number;
+}
+
+export function makePlan(program: Program): Plan {
+  const { rows, options, row_weight_start, row_weight, weight_leader, edge_row } = program;
+  const leaderStart = new Int32Array(rows + 1);
+  const leaders: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let at = row_weight_start[row]; at < row_weight_start[row + 1]; at++) {
+      const weight = row_weight[at];
+      if (weight_leader[weight] === weight) leaders.push(weight);
+    }
+    leaderStart[row + 1] = leaders.length;
+  }
+  const edgeStart = new Int32Array(rows + 2);
+  for (const row of edge_row) edgeStart[row + 1] += 1;
+  for (let row = 0; row <= rows; row++) edgeStart[row + 1] += edgeStart[row];
+  const glue = new Int32Array(program.precision_bytes.length);
+  for (let column = options - 1; column > 0; column--) {
+    const precision = program.column_precision[column];
+    if (precision) glue[precision] = column;
+  }
+  return {
+    program,
+    leaderStart,
+    leaders: Int32Array.from(leaders),
+    edgeStart,
+    glue,
+    seen: new Int32Array(program.tensor_row.length * glue.length),
+    pass: 0,
+  };
+}
+
+export function evaluate(plan: Plan, choice: Int32Array): Evaluation {
+  const { program } = plan;
+  const { column, mixed } = findColumns(plan, choice);
+  const precision = tensorPrecisions(program, column);
+  const latency = rowPrices(program, program.latency, column);
+  const energy = rowPrices(program, program.energy, column);
+  const weight_bytes = weightBytes(program, choice);
+  const casts = findCasts(plan, column, precision);
+  const memory_bytes = aliveMemory(program, precision);
+  const corrections: number[] = [];
+  let addedLatency = 0;
+  let addedEnergy = 0;
+  for (const [at, correction] of program.meta.corrections.entries()) {
+    if (!correction.rows.every((row, i) => correction.columns[i].includes(column[row]))) continue;
+    corrections.push(at);
+    addedLatency += correction.latency_s;
+    addedEnergy += correction.energy_j;
+  }
+  const totals: Totals = {
+    latency_s: knownSum(latency.point) + knownSum(casts.latency.point) + addedLatency,
+    latency_s_low: knownSum(latency.low) + knownSum(casts.latency.low) + addedLatency,
+    latency_s_high: knownSum(latency.high) + knownSum(casts.latency.high) + addedLatency,
+    energy_j: knownSum(energy.point) + knownSum(casts.energy.point) + addedEnergy,
+    energy_j_low: knownSum(energy.low) + knownSum(casts.energy.low) + addedEnergy,
+    energy_j_high: knownSum(energy.high) + knownSum(casts.energy.high) + addedEnergy,
+    size_bytes: 0,
+    peak_memory_bytes: 0,
+  };
+  for (const bytes of weight_bytes) totals.size_bytes += bytes;
+  for (const bytes of memory_bytes) {
+    if (bytes > totals.peak_memory_bytes) totals.peak_memory_bytes = bytes;
+  }
+  let unknown_rows = 0;
+  for (const value of latency.point) if (Number.isNaN(value)) unknown_rows += 1;
+  return {
+    column,
+    mixed,
+    latency,
+    energy,
+    weight_bytes,
+    row_weight_bytes: rowSums(program, weight_bytes),
+    memory_bytes,
+    casts,
+    corrections,
+    totals,
+    unknown_rows,
+  };
+}
+
+/** One pass in order: weights decide, rows without them follow what comes in. */
+function findColumns(plan: Plan, choice: Int32Array) {
+  const { program, leaders, leaderStart, edgeStart, glue } = plan;
+  const { rows, options, edge_tensor, tensor_row, tensor_bytes, column_precision } = program;
+  const column = new Int32Array(rows);
+  const mixed = new Uint8Array(rows);
+  if (!leaders.some((weight) => choice[weight] !== 0)) return { column, mixed };
+  for (let row = 0; row < rows; row++) {
+    const first = leaderStart[row];
+    const end = leaderStart[row + 1];
+    if (first < end) {
+      const wanted = choice[leaders[first]];
+      let same = true;
+      for (let at = first + 1; at < end; at++) same &&= choice[leaders[at]] === wanted;
+      column[row] = same ? wanted : 0;
+      mixed[row] = same ? 0 : 1;
+      continue;
+    }
+    let entering = -1;
+    let shared = true;
+    for (let edge = edgeStart[row]; edge < edgeStart[row + 1]; edge++) {
+      const tensor = edge_tensor[edge];
+      if (!Number.isNaN(tensor_bytes[tensor])) continue;
+      const maker = tensor_row[tensor];
+      const precision = maker >= 0 ? column_precision[column[maker]] : 0;
+      shared &&= entering === -1 || entering === precision;
+      entering = precision;
+    }
+    const candidate = entering >= 0 && shared ? glue[entering] : 0;
+    if (candidate && program.refusal[program.row_signature[row] * options + candidate] === 0) {
+      column[row] = candidate;
+    }
+  }
+  return { column, mixed };
+}
+
+function tensorPrecisions(program: Program, column: Int32Array): Int32Array {
+  const precision = new Int32Array(program.tensor_row.length);
+  for (let tensor = 0; tensor < precision.length; tensor++) {
+    const maker = program.tensor_row[tensor];
+    if (maker >= 0) precision[tensor] = program.column_precision[column[maker]];
+  }
+  return precision;
+}
+
+function rowPrices(program: Program, prices: Band<Float32Array>, column: Int32Array): Band {
+  const { rows, options, row_signature } = program;
+  const taken = emptyBand(rows);
+  for (let row = 0; row < rows; row++) {
+    const at = row_signature[row] * options + column[row];
+    taken.point[row] = prices.point[at];
+    taken.low[row] = prices.low[at];
+    taken.high[row] = prices.high[at];
+  }
+  return taken;
+}
+
+function weightBytes(program: Program, choice: Int32Array): Float64Array {
+  const { weight_leader, options } = program;
+  const bytes = new Float64Array(weight_leader.length);
+  for (let weight = 0; weight < bytes.length; weight++) {
+    const leader = weight_leader[weight];
+    bytes[weight] = program.weight_bytes[weight * options + (leader >= 0 ? choice[leader] : 0)];
+  }
+  return bytes;
+}
+
+function rowSums(program: Program, bytes: Float64Array): Float64Array {
+  const { rows, row_weight, row_weight_start } = program;
+  const sums = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    for (let at = row_weight_start[row]; at < row_weight_start[row + 1]; at++) {
+      sums[row] += bytes[row_weight[at]];
+    }
+  }
+  return sums;
+}
+
+/** One per tensor and precision wanted of it that it does not have. */
+function findCasts(plan: Plan, column: Int32Array, precision: Int32Array): Casts {
+  const { program, seen, glue } = plan;
+  const { rows, edge_row, edge_tensor, tensor_bytes, column_precision, tensor_cast } = program;
+  const width = glue.length;
+  plan.pass += 1;
+  const edges: number[] = [];
+  const targets: number[] = [];
+  for (let edge = 0; edge < edge_row.length; edge++) {
+    const reader = edge_row[edge];
+    const wanted = reader < rows ? column_precision[column[reader]] : 0;
+    const tensor = edge_tensor[edge];
+    if (wanted === precision[tensor] || !Number.isNaN(tensor_bytes[tensor])) continue;
+    const key = tensor * width + wanted;
+    if (seen[key] === plan.pass) continue;
+    seen[key] = plan.pass;
+    edges.push(edge);
+    targets.push(wanted);
+  }
+  const casts: Casts = {
+    tensor: Int32Array.from(edges, (edge) => edge_tensor[edge]),
+    source: Int32Array.from(edges, (edge) => precision[edge_tensor[edge]]),
+    target: Int32Array.from(targets),
+    row: Int32Array.from(edges, (edge) => castRow(program, column, edge)),
+    latency: emptyBand(edges.length),
+    energy: emptyBand(edges.length),
+  };
+  for (let i = 0; i < edges.length; i++) {
+    const at = (tensor_cast[casts.tensor[i]] * width + casts.source[i]) * width + casts.target[i];
+    for (const part of ["point", "low", "high"] as const) {
+      casts.latency[part][i] = program.cast_latency[part][at];
+      casts.energy[part][i] = program.cast_energy[part][at];
+    }
+  }
+  return casts;
+}
+
+/** The row at the edge whose state is not the baseline's; both or neither: the reader. */
+function castRow(program: Program, column: Int32Array, edge: number): number {
+  const reader = program.edge_row[edge];
+  const maker = program.tensor_row[program.edge_tensor[edge]];
+  if (reader === program.rows) return maker;
+  return maker >= 0 && column[maker] !== 0 && column[reader] === 0 ? maker : reader;
+}
+
+/** Bytes alive while each row runs: what it reads and makes, and what later rows need. */
+function aliveMemory(program: Program, precision: Int32Array): Float64Array {
+  const { rows, tensor_row, tensor_last, tensor_size, tensor_bytes, precision_bytes } = program;
+  const change = new Float64Array(rows + 1);
+  for (let tensor = 0; tensor < tensor_row.length; tensor++) {
+    const stored = tensor_bytes[tensor];
+    const held = Number.isNaN(stored)
+      ? tensor_size[tensor] * precision_bytes[precision[tensor]]
+      : stored;
+    if (Number.isNaN(held)) continue;
+    change[Math.max(tensor_row[tensor], 0)] += held;
+    change[tensor_last[tensor] + 1] -= held;
+  }
+  for (let row = 1; row < rows; row++) change[row] += change[row - 1];
+  return change.subarray(0, rows);
+}
+
+export function emptyBand(length: number): Band {
+  return {
+    point: new Float64Array(length),
+    low: new Float64Array(length),
+    high: new Float64Array(length),
+  };
+}
+
+/** The sum of what is known. */
+export function knownSum(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) if (!Number.isNaN(value)) sum += value;
+  return sum;
+}

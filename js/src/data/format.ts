@@ -1,0 +1,143 @@
+/** Numbers as text, and text as numbers: the only place that does either. */
+
+const THIN = "\u202f";
+const PREFIXES: [number, string][] = [
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+  [1, ""],
+  [1e-3, "m"],
+  [1e-6, "µ"],
+  [1e-9, "n"],
+];
+
+/** How a column or a bar writes its numbers: one unit and one count of decimals. */
+export interface Scale {
+  factor: number;
+  unit: string;
+  decimals: number;
+}
+
+function prefixOf(value: number, unit: string): [number, string] {
+  const whole = unit === "B" || unit === "MAC" || unit === "FLOP";
+  const size = Math.abs(value);
+  const found = PREFIXES.find(([factor]) => size >= factor * 0.9995 && !(whole && factor < 1));
+  if (found) return found;
+  if (size === 0 || whole) return [1, ""];
+  return PREFIXES[PREFIXES.length - 1];
+}
+
+/** The scale on which `largest` reads best. */
+export function columnScale(largest: number, unit: string): Scale {
+  if (!(largest > 0)) return { factor: 1, unit, decimals: 0 };
+  const [factor, prefix] = prefixOf(largest, unit);
+  const top = largest / factor;
+  const decimals = factor === 1 && unit === "B" ? 0 : top >= 100 ? 1 : 2;
+  return { factor, unit: prefix + unit, decimals };
+}
+
+/** A number of a column, without its unit. */
+export function onScale(value: number, scale: Scale): string {
+  if (Number.isNaN(value)) return "?";
+  if (value === 0) return "0";
+  const text = plain(value / scale.factor, scale.decimals);
+  if (Number(text) !== 0) return text;
+  return `<${THIN}${plain(10 ** -scale.decimals, scale.decimals)}`;
+}
+
+/** The SI unit that gives 1-999, and three or four digits. */
+export function parts(value: number, unit: string): { number: string; unit: string } {
+  if (Number.isNaN(value)) return { number: "?", unit: "" };
+  const [factor, prefix] = prefixOf(value, unit);
+  const scaled = value / factor;
+  const size = Math.abs(scaled);
+  const exact = factor === 1 && unit === "B";
+  const decimals = exact || size === 0 ? 0 : size >= 99.995 ? 1 : size >= 9.9995 ? 2 : 3;
+  const fewer = unit === "B" || unit === "J" ? Math.min(decimals, 2) : decimals;
+  return { number: plain(scaled, fewer), unit: prefix + unit };
+}
+
+export function quantity(value: number, unit: string): string {
+  const { number, unit: prefixed } = parts(value, unit);
+  return prefixed ? `${number}${THIN}${prefixed}` : number;
+}
+
+function plain(value: number, decimals: number): string {
+  return value.toFixed(decimals).replace("-", "−");
+}
+
+/** A change in per cent: signed, one decimal; under 0.05 % it is no change. */
+export function change(before: number, after: number): string {
+  if (Number.isNaN(before) || Number.isNaN(after)) return "?";
+  if (before === after) return "unchanged";
+  if (before === 0) return "new";
+  const percent = (after / before - 1) * 100;
+  if (Math.abs(percent) < 0.05) return "unchanged";
+  return `${percent > 0 ? "+" : ""}${plain(percent, 1)}${THIN}%`;
+}
+
+/** A signed difference in a scale's unit. */
+export function difference(value: number, scale: Scale): string {
+  if (Number.isNaN(value)) return "?";
+  if (Math.abs(value) / scale.factor < 0.5 * 10 ** -scale.decimals) return "0";
+  return `${value > 0 ? "+" : ""}${plain(value / scale.factor, scale.decimals)}`;
+}
+
+export function share(part: number, whole: number): string {
+  if (Number.isNaN(part) || !(whole > 0)) return "?";
+  if (part === 0) return "0";
+  const percent = (part / whole) * 100;
+  return percent < 0.05 ? `<${THIN}0.1${THIN}%` : `${plain(percent, 1)}${THIN}%`;
+}
+
+/** `25557032` as `25.6 M`. */
+export function count(value: number, unit = ""): string {
+  if (Number.isNaN(value)) return "?";
+  if (value < 1000) return `${value}${unit ? THIN + unit : ""}`;
+  const [factor, prefix] = prefixOf(value, "MAC");
+  return `${(value / factor).toPrecision(3)}${THIN}${prefix}${unit}`;
+}
+
+const MULTIPLES: Record<string, number> = {
+  "": 1,
+  n: 1e-9,
+  u: 1e-6,
+  µ: 1e-6,
+  μ: 1e-6,
+  m: 1e-3,
+  k: 1e3,
+  K: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+};
+
+/**
+ * A quantity as typed: "8 ms", "25MB", "1.5e-3". A bare number is in the unit that is shown.
+ * Returns NaN where it cannot be read.
+ */
+export function parseQuantity(text: string, unit: "s" | "B" | "J", shown = ""): number {
+  const found = /^\s*([0-9]*[.,]?[0-9]+(?:e[-+]?\d+)?)\s*([a-zA-Zµμ]*)\s*$/i.exec(text);
+  if (!found) return Number.NaN;
+  const value = Number(found[1].replace(",", "."));
+  const binary = /^([KMGT])iB$/.exec(found[2]);
+  if (unit === "B" && binary) return value * 1024 ** ("KMGT".indexOf(binary[1]) + 1);
+  const typed = found[2] || shown || unit;
+  const tail = unit === "B" ? /b$/i : new RegExp(`${unit}$`, "i");
+  if (!tail.test(typed)) return Number.NaN;
+  let prefix = typed.slice(0, -1);
+  if (unit === "B") prefix = prefix.toUpperCase();
+  const factor = MULTIPLES[prefix];
+  return factor === undefined || !(value > 0) ? Number.NaN : value * factor;
+}
+
+/** Where a name gives way: the middle; the last component never. */
+export function splitName(name: string): { head: string; tail: string } {
+  const cut = Math.max(name.lastIndexOf("."), name.lastIndexOf("/"));
+  return cut <= 0 ? { head: "", tail: name } : { head: name.slice(0, cut), tail: name.slice(cut) };
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

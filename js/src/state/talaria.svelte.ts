@@ -1,0 +1,278 @@
+/**
+ * What the page shares with Python: the only file that touches traits. State comes down,
+ * commands go up; until a command is answered, its outcome is computed here and marked so.
+ */
+import type { AnyModel } from "@anywidget/types";
+import { decodeProgram, decodeReport, type Evaluation, type Program, type Report } from "../data/decode";
+import { evaluate, makePlan, type Plan } from "../data/evaluate";
+import { type Mark, type Metric, withMarks } from "../data/preview";
+import type { Command, RecipeState, RuleCommand, Status } from "../wire";
+import { type KernelWatch, watchKernel } from "./kernel";
+import type { Traits } from "./traits";
+
+/** After this long without an answer the page says that Python is busy. */
+export const PATIENCE_MS = 400;
+
+/** A command on its way. Marks name their rows, as rows are counted anew on another device. */
+interface Pending {
+  sequence: number;
+  mark: { names: string[]; label: string; python: string } | null;
+}
+
+/** A command before it has its number. */
+type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
+
+export type PageState = "ready" | "preview" | "busy" | "no-kernel";
+
+export class TalariaState {
+  program = $state.raw<Program>() as Program;
+  plan = $state.raw<Plan>() as Plan;
+  report = $state.raw<Report>() as Report;
+  recipe = $state.raw<RecipeState>() as RecipeState;
+  status = $state.raw<Status>() as Status;
+  selection = $state.raw<readonly string[]>([]);
+  targets = $state.raw<Readonly<Record<string, number>>>({});
+  device = $state("");
+  live = $state(true);
+  slow = $state(false);
+  /** A fault of the page itself. */
+  problem = $state("");
+  dismissed = $state.raw<Status | null>(null);
+
+  #pending = $state.raw<readonly Pending[]>([]);
+  #wantedDevice = $state<string | null>(null);
+  #model: AnyModel<Traits>;
+  #views: { program: DataView | null; report: DataView | null } = { program: null, report: null };
+  #sequence: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #watch: KernelWatch;
+  #listeners: [string, () => void][] = [];
+
+  indexOfName = $derived.by(
+    () => new Map(this.program.meta.names.map((name, row) => [name, row] as const)),
+  );
+
+  /** What the recipe costs before any rule. */
+  baseline = $derived.by(() =>
+    evaluate(this.plan, new Int32Array(this.program.weight_leader.length)),
+  );
+
+  #marks = $derived.by((): Mark[] => {
+    const { options } = this.program.meta;
+    return this.#pending.flatMap(({ mark }) => {
+      if (!mark) return [];
+      const option = options.findIndex(({ label }) => label === mark.label);
+      const rows = mark.names.flatMap((name) => this.indexOfName.get(name) ?? []);
+      return option < 0 ? [] : [{ rows, option }];
+    });
+  });
+
+  choice = $derived.by(() =>
+    this.#marks.length
+      ? withMarks(this.plan, this.report.choice, this.#marks)
+      : this.report.choice,
+  );
+
+  /** The report's own figures, or the page's while a click is unanswered. */
+  now = $derived.by(
+    (): Evaluation =>
+      this.#marks.length ? evaluate(this.plan, this.choice) : this.report.evaluation,
+  );
+
+  selectedRows = $derived.by(() =>
+    this.selection.flatMap((name) => this.indexOfName.get(name) ?? []),
+  );
+
+  previewing = $derived(this.#marks.length > 0);
+
+  pageState = $derived.by((): PageState => {
+    if (!this.live) return "no-kernel";
+    if (this.#marks.length) return "preview";
+    return this.#pending.length || this.#wantedDevice !== null ? "busy" : "ready";
+  });
+
+  /** The recipe as code, with what Python has not yet heard. */
+  python = $derived.by(() => {
+    const unheard = this.#pending.flatMap(({ mark }) =>
+      mark ? [`w.mark(${JSON.stringify(mark.names)}, ${mark.python})  # not yet run`] : [],
+    );
+    return unheard.length ? `w.recipe = ${[this.recipe.python, ...unheard].join("\n")}` : this.recipe.python;
+  });
+
+  constructor(model: AnyModel<Traits>) {
+    this.#model = model;
+    // Several pages may drive one widget: each counts from a place of its own.
+    this.#sequence = Math.floor(Math.random() * 2 ** 20) * 2 ** 10;
+    this.#readRecipe();
+    this.#read();
+    this.status = model.get("_status");
+    this.device = model.get("device");
+    this.selection = model.get("selection") ?? [];
+    this.targets = model.get("targets") ?? {};
+    this.#listen("_program", () => this.#read());
+    this.#listen("_report", () => this.#read());
+    this.#listen("_recipe", () => this.#readRecipe());
+    this.#listen("_status", () => this.#readStatus());
+    this.#listen("device", () => this.#readDevice());
+    this.#listen("selection", () => {
+      this.selection = model.get("selection");
+    });
+    this.#listen("targets", () => {
+      this.targets = model.get("targets");
+    });
+    this.#watch = watchKernel(model, "_report", (live) => {
+      this.live = live;
+    });
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#watch.stop();
+    for (const [name, callback] of this.#listeners) {
+      this.#model.off(name as "change:device", callback);
+    }
+  }
+
+  // ------------------------------------------------------------------------ commands go up
+
+  mark(rows: readonly number[], option: number) {
+    const { names, options } = this.program.meta;
+    const chosen = rows.map((row) => names[row]);
+    const { label, python } = options[option];
+    this.#send({ kind: "mark", rows: chosen, option }, { names: chosen, label, python });
+  }
+
+  editRule(action: RuleCommand["action"], index: number, to = 0) {
+    this.#send({ kind: "rule", action, index, to, recipe: this.recipe.revision });
+  }
+
+  step(kind: "undo" | "redo" | "reset") {
+    this.#send({ kind });
+  }
+
+  select(names: readonly string[]) {
+    this.selection = names;
+    this.#save({ selection: [...names] });
+  }
+
+  setTarget(metric: Metric, value: number | null) {
+    const { [metric]: _, ...others } = this.targets;
+    const targets = value === null ? others : { ...others, [metric]: value };
+    this.targets = targets;
+    this.#save({ targets });
+  }
+
+  setDevice(name: string) {
+    if (!this.live || name === this.device) return;
+    this.#wantedDevice = name;
+    this.device = name;
+    this.#save({ device: name });
+    this.#wait();
+  }
+
+  #send(command: Unnumbered<Command>, mark: Pending["mark"] = null) {
+    if (!this.live) return;
+    this.#sequence += 1;
+    const sequence = this.#sequence;
+    this.#pending = [...this.#pending, { sequence, mark }];
+    this.#wait();
+    this.#attempt(() => this.#model.send({ ...command, sequence }));
+  }
+
+  #save(changes: Partial<Traits>) {
+    if (!this.live) return;
+    this.#attempt(() => {
+      for (const [name, value] of Object.entries(changes)) {
+        this.#model.set(name as "device", value as string);
+      }
+      this.#model.save_changes();
+    });
+  }
+
+  /** A channel that is closed throws: then nobody listens. */
+  #attempt(send: () => void) {
+    try {
+      send();
+    } catch (error) {
+      console.warn("talaria: the kernel cannot be reached", error);
+      this.live = false;
+    }
+  }
+
+  // ------------------------------------------------------------------------ state comes down
+
+  #listen(trait: keyof Traits, callback: () => void) {
+    const guarded = () => {
+      try {
+        callback();
+      } catch (error) {
+        this.problem = `The page could not read what Python sent: ${messageOf(error)}`;
+        console.error(error);
+      }
+    };
+    const name = `change:${trait}` as const;
+    this.#model.on(name, guarded);
+    this.#listeners.push([name, guarded]);
+  }
+
+  /** Programs and reports are taken together, when one answers the other. */
+  #read() {
+    const views = { program: this.#model.get("_program"), report: this.#model.get("_report") };
+    const program = views.program === this.#views.program ? this.program : decodeProgram(views.program);
+    const report = views.report === this.#views.report ? this.report : decodeReport(views.report);
+    if (report.meta.program !== program.meta.revision) return;
+    if (program !== this.program) {
+      this.plan = makePlan(program);
+      this.program = program;
+    }
+    this.#views = views;
+    this.report = report;
+    this.#answered(report.meta.sequence);
+    this.#settleDevice();
+  }
+
+  #readRecipe() {
+    this.recipe = this.#model.get("_recipe");
+  }
+
+  #readStatus() {
+    this.status = this.#model.get("_status");
+    if (this.status.error) this.#wantedDevice = null;
+    this.#answered(this.status.sequence);
+  }
+
+  #readDevice() {
+    this.device = this.#model.get("device");
+    this.#settleDevice();
+  }
+
+  #settleDevice() {
+    const wanted = this.#wantedDevice;
+    if (wanted === null) return;
+    if (this.program.meta.device.name === wanted || this.device !== wanted) {
+      this.#wantedDevice = null;
+      this.#wait();
+    }
+  }
+
+  /** Python answers in order, so that an answer settles what was sent before it as well. */
+  #answered(sequence: number) {
+    const at = this.#pending.findIndex((command) => command.sequence === sequence);
+    if (at < 0) return;
+    this.#pending = this.#pending.slice(at + 1);
+    this.#wait();
+  }
+
+  #wait() {
+    clearTimeout(this.#timer);
+    this.slow = false;
+    if (!this.#pending.length && this.#wantedDevice === null) return;
+    this.#timer = setTimeout(() => {
+      this.slow = true;
+    }, PATIENCE_MS);
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,19 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    outDir: "../talaria_widget/static",
+    emptyOutDir: false,
+    target: "es2022",
+    codeSplitting: false,
+    lib: {
+      entry: "src/widget.ts",
+      formats: ["es"],
+      fileName: () => "widget.js",
+      cssFileName: "widget",
+    },
+    rolldownOptions: { output: { minify: true } },
+  },
+});
