@@ -35,7 +35,8 @@ def store_half(draft: Draft, weight: Weight, parts: dict[str, list[str]]) -> Non
 
 def _store(draft: Draft, name: str, dtype: str) -> str:
     values = draft.array(name)
-    kept = values.astype(helper.tensor_dtype_to_np_dtype(DTYPES[dtype]))
+    with np.errstate(over="ignore"):
+        kept = values.astype(helper.tensor_dtype_to_np_dtype(DTYPES[dtype]))
     if kept.dtype.itemsize != 2:
         raise ValueError(f"this version of onnx cannot write {dtype}: use Cast('float16').")
     if not np.isfinite(kept.astype(np.float32)).all():

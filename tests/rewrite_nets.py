@@ -1,0 +1,116 @@
+"""Networks and files that the tests of rewriting compress."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from torch import nn
+from torch.nn import functional
+
+
+class Block(nn.Module):
+    """Two convolutions with norms, and a skip."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(y)) + x)
+
+
+class SmallResNet(nn.Module):
+    """A stem without bias or norm, a pool, two blocks, a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False)
+        self.layer1 = nn.Sequential(Block(32), Block(32))
+        self.fc = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.max_pool2d(functional.relu(self.stem(x)), 2)
+        return self.fc(self.layer1(y).mean((2, 3)))
+
+
+class TiedModel(nn.Module):
+    """An embedding whose table is also the last layer's weight, and a transposed convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(50, 32)
+        self.up = nn.ConvTranspose1d(32, 32, 2, stride=2)
+        self.head = nn.Linear(32, 50, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(
+        self, ids: torch.Tensor, *, gain: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        x = self.up(self.table(ids).transpose(1, 2)).transpose(1, 2)
+        return self.head(x * gain + shift)
+
+
+def small_resnet() -> SmallResNet:
+    """The net with norms that are not trivial, in eval mode."""
+    torch.manual_seed(0)
+    net = SmallResNet()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return net.eval()
+
+
+def constants_model() -> ModelProto:
+    """Opset 12, no initialisers: convolution, norm, Relu, and a product, from Constant nodes."""
+    random = np.random.default_rng(0)
+    values = {
+        "kernel": random.normal(size=(8, 3, 3, 3)),
+        "scale": random.uniform(0.5, 1.5, 8),
+        "shift": random.normal(size=8),
+        "mean": random.normal(size=8),
+        "variance": random.uniform(0.5, 2.0, 8),
+        "matrix": random.normal(size=(6, 16)),
+        "bias": random.normal(size=16),
+    }
+    nodes = [
+        helper.make_node(
+            "Constant", [], [name], value=numpy_helper.from_array(value.astype(np.float32))
+        )
+        for name, value in values.items()
+    ]
+    nodes += [
+        helper.make_node("Conv", ["x", "kernel"], ["conv"]),
+        helper.make_node(
+            "BatchNormalization", ["conv", "scale", "shift", "mean", "variance"], ["norm"]
+        ),
+        helper.make_node("Relu", ["norm"], ["relu"]),
+        helper.make_node("MatMul", ["relu", "matrix"], ["product"], name="product"),
+        helper.make_node("Add", ["product", "bias"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "constants",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 6, 16])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=7)
+
+
+def packaged(package: str, path: str) -> Path:
+    """A model file that comes inside an installed package; skips where it is not."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip(f"{package} is not installed")
+    return Path(spec.submodule_search_locations[0]) / path
