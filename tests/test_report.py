@@ -51,7 +51,7 @@ def test_check_names_the_figures() -> None:
     report = analyzed()
     latency = report.totals["latency_s"]
     report.check({"latency_s": latency * 1.01})
-    with pytest.raises(AssertionError, match="latency_s is .* target .*inside the band"):
+    with pytest.raises(AssertionError, match=r"latency_s is .* target .*inside the band"):
         report.check({"latency_s": latency * 0.95})
     with pytest.raises(AssertionError, match=r"size_bytes is 21\.03.kB, target 1.000.kB"):
         report.check({"size_bytes": 1000})
