@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from talaria_widget.frontends.torch.guess import guess
 from talaria_widget.frontends.torch.structure import replace, tensors
-from talaria_widget.graph import Role
+from talaria_widget.graph import Role, UnsupportedModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def check_model(model: Any) -> nn.Module:
 
     Raises:
         TypeError: it is no module.
+        UnsupportedModelError: it has lazy layers without weights, or is TorchScript.
     """
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise TypeError(f"the model is the class {model.__name__}; pass an instance of it")
@@ -43,7 +45,20 @@ def check_model(model: Any) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise TypeError(f"the model is a {type(model).__name__}; pass an nn.Module")
     inner = getattr(model, "_orig_mod", None)
-    return inner if isinstance(inner, nn.Module) else model
+    module = inner if isinstance(inner, nn.Module) else model
+    for name, part in module.named_modules():
+        lazy = isinstance(part, LazyModuleMixin) and part.has_uninitialized_params()  # type: ignore[misc]
+        if lazy:
+            raise UnsupportedModelError(
+                f"{name or 'the model'} is a {type(part).__name__} without weights yet; call the "
+                "model once on real inputs, then pass it"
+            )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UnsupportedModelError(
+            f"the model is a {type(module).__name__}, whose operations Python cannot see; pass "
+            "the nn.Module it was made from"
+        )
+    return module
 
 
 def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepared]:

@@ -63,6 +63,7 @@ class Memory:
         self.creators: list[int | None] = []
         self.writers: list[list[int]] = []
         self._registered, self._virtual, self._strict = registered, virtual, strict
+        self.unexplained = 0
         self._by_id: dict[int, Slot] = {}
         self._by_storage: dict[int, Storage] = {}
 
@@ -169,6 +170,7 @@ class Memory:
         name, role = self._registered.get(id(tensor), (None, "constant"))
         if name is None and tensor.is_meta and self._virtual and self._strict:
             raise Incomplete("a tensor appeared that no recorded call made")
+        self.unexplained += name is None and not self._virtual
         small = not tensor.is_meta and tensor.numel() <= SMALL
         storage = self._storage(
             tensor,

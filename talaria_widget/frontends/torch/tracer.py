@@ -151,12 +151,13 @@ class Tracer(TorchFunctionMode):
             slots.append(memory.meet(tensor))
             return memory.ref(slots[-1])
 
+        unexplained = memory.unexplained
         args, kwargs = refer(args, mark), refer(kwargs, mark)
         shape_only = function.treatment == "like" or (
             function.treatment == "random" and function.word.endswith("_like")
         )
         entering = [slot.storage for slot in (slots[1:] if shape_only else slots)]
-        return Call(
+        call = Call(
             index=len(self._calls),
             function=func,
             target=function.target,
@@ -173,6 +174,11 @@ class Tracer(TorchFunctionMode):
             source=find_source(self._boundary),
             autocast=autocast.active(self._device),
         )
+        if memory.unexplained > unexplained:
+            self._note(
+                "a tensor enters that no recorded call made", call
+            )
+        return call
 
     def _run(self, call: Call, function: Function, slots: list[Slot]) -> Any:
         known = call.shape_only or all(slot.storage.known for slot in slots)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import nn
 from torch._functorch import apis
 from torch.overrides import TorchFunctionMode
 
 
 @contextmanager
 def whole(mode: TorchFunctionMode) -> Iterator[None]:
-    """Until the block ends, `vmap` is one call of the mode, and `cond` its chosen branch.
+    """Change, until the block ends, how four things run under a mode.
 
-    Inside `vmap` every tensor is a wrapper that no trace can follow; `cond` compiles itself,
-    which a mode forbids.
+    `vmap` and a ScriptModule are one call each: inside them every tensor is a wrapper, or
+    Python sees none. `cond` is its chosen branch, for it compiles itself, which a mode
+    forbids. What `torch.compile` made runs as written, for compiling takes seconds.
     """
     vmap: Any = apis.vmap_impl  # type: ignore[attr-defined]
     cond = torch.cond
@@ -31,13 +35,19 @@ def whole(mode: TorchFunctionMode) -> Iterator[None]:
             return cond(pred, true_fn, false_fn, operands)
         return (true_fn if bool(pred) else false_fn)(*operands)
 
-    apis.vmap_impl = _one_call(mode, "torch", "vmap", vmap)  # type: ignore[attr-defined]
-    torch.cond = choose
-    try:
+    script = _one_call(mode, "torch.jit", "ScriptModule", nn.Module.__call__)
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(apis, "vmap_impl", _one_call(mode, "torch", "vmap", vmap)))
+        stack.enter_context(patch.object(torch, "cond", choose))
+        stack.enter_context(patch.object(torch, "compile", _as_written))
+        stack.enter_context(patch.object(torch.jit.ScriptModule, "__call__", script))
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
-    finally:
-        apis.vmap_impl = vmap  # type: ignore[attr-defined]
-        torch.cond = cond
+
+
+def _as_written(model: Any = None, **_: Any) -> Any:
+    return (lambda inner: inner) if model is None else model
 
 
 def _one_call(

@@ -1,0 +1,146 @@
+"""Where a model asks for data: answers are those of a real run, and the place is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from talaria_widget.frontends.torch import capture, record
+from talaria_widget.graph import UnsupportedModelError
+from test_frontend_torch import Written
+
+
+def test_a_branch_follows_the_real_data_and_is_noted() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return self.a(x) if x.sum() > 0 else self.b(x)
+
+    model = Written(forward, a=nn.Linear(4, 4), b=nn.Linear(4, 4))
+    assert [op.name for op in capture(model, torch.ones(2, 4)).ops] == ["sum", "gt", "a"]
+    graph = capture(model, -torch.ones(2, 4))
+    assert [op.name for op in graph.ops] == ["sum", "gt", "b"]
+    assert graph.notes[0].startswith("what runs depends on data, at ")
+    assert "test_frontend_torch_data.py:" in graph.notes[0]
+
+
+def test_a_loop_asks_again_and_again() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        while x.abs().max().item() < 10:
+            x = x * 2
+        return x
+
+    graph = capture(Written(forward), torch.ones(3))
+    assert sum(op.word == "mul" for op in graph.ops) == 4
+
+
+def test_shapes_that_depend_on_data_are_the_run_s_own() -> None:
+    def forward(self: Any, x: torch.Tensor) -> Any:
+        return torch.nonzero(x), x[x > 0], x.unique()
+
+    graph = capture(Written(forward).eval(), torch.tensor([1.0, 0.0, 2.0, 2.0]))
+    shapes = [graph.tensors[name].shape for name in graph.outputs]
+    assert shapes == [(3, 1), (3,), (3,)]
+    assert all(note.startswith("shapes depend on data") for note in graph.notes)
+
+
+def test_replay_sees_writes_in_their_order() -> None:
+    answers: list[float] = []
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        y = x.clone()
+        before = y * 1
+        y.add_(10)
+        answers.append(y.sum().item())
+        answers.append(before.sum().item())
+        view = y[0]
+        y[0] = 0
+        answers.append(view.item())
+        m = torch.zeros(3)
+        first = m[:1]
+        m[0] = x[1]
+        answers.append(first.item())
+        return y
+
+    capture(Written(forward), torch.tensor([1.0, 2.0, 3.0]))
+    assert answers == [36.0, 6.0, 0.0, 2.0]
+
+
+def test_buffers_written_before_a_replay_are_seen_as_the_forward_saw_them() -> None:
+    answers: list[float] = []
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        self.count.add_(1)
+        y = x * self.count
+        self.count.add_(1)
+        answers.append(y.sum().item())
+        answers.append(self.count.item())
+        return y
+
+    model = Written(forward, count=torch.ones(()))
+    capture(model, torch.ones(3))
+    assert answers == [6.0, 3.0]
+    assert model.count.item() == 1.0
+
+
+def test_numpy_leaves_the_trace_and_says_so() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(x.numpy() * 2) + x
+
+    graph = capture(Written(forward).eval(), torch.ones(2))
+    assert "numpy" in graph.notes[0]
+
+
+def test_frozen_random_numbers_are_noted_and_kept() -> None:
+    recording = record(Written(lambda self, x: x + torch.randn(3)).eval(), torch.ones(3))
+    assert "random" in recording.graph.notes[0]
+    kept = [v.tensor for v in recording.trace.values if v.role == "constant"]
+    assert len(kept) == 1
+
+
+def test_a_model_on_meta_that_asks_for_data_is_refused_with_the_place() -> None:
+    with torch.device("meta"):
+        layer = nn.Linear(4, 4)
+    model = Written(lambda self, x: x if self.fc(x).sum() > 0 else -x, fc=layer)
+    with pytest.raises(UnsupportedModelError, match="on the meta device"):
+        capture(model, torch.ones(2, 4))
+
+
+def test_the_record_holds_what_lowering_needs() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        m = torch.zeros(2, 4)
+        m[:, 3] = x[:, 0]
+        return x.add_(m)
+
+    x = torch.ones(2, 4)
+    recording = record(Written(forward), x)
+    zeros, pick, write, add = recording.trace.calls
+    assert zeros.constant
+    assert not write.constant
+    assert pick.depends
+    assert [ref.value for ref in write.mutated] == [zeros.writes[0].value]
+    assert write.mutated[0].version == 1
+    assert add.reads[1] == write.mutated[0]
+    assert recording.args[0].equal(torch.ones(2, 4))
+    assert recording.names[add.writes[0]] == recording.graph.outputs[0]
+    assert recording.calls == {"getitem": 1, "setitem": 2, "add": 3}
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: torch.vmap(lambda row: self.fc(row).sum())(x),
+        lambda self, x: torch.cond(x.sum() > 0, self.fc, self.fc, (x,)),
+        lambda self, x: torch.stack([row * 2 for row in x]),
+        lambda self, x: torch.as_strided(x * 2, (2, 2), (1, 2)),
+    ],
+    ids=["vmap", "cond", "iterate", "as_strided"],
+)
+def test_outputs_have_the_shape_of_a_real_run(forward: Callable[..., Any]) -> None:
+    model = Written(forward, fc=nn.Linear(4, 4)).eval()
+    x = torch.randn(3, 4)
+    graph = capture(model, x)
+    assert graph.tensors[graph.outputs[0]].shape == tuple(model(x).shape)
+    assert not any("no recorded call" in note for note in graph.notes)
