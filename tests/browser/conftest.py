@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
 
 HEIGHT = 1600
+PATIENCE_MS = 20_000
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 OpenNotebook = Callable[..., NotebookPage]
 
@@ -29,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        expect.set_options(timeout=PATIENCE_MS)
         yield running
         running.close()
 

@@ -6,9 +6,9 @@ import talaria_widget as talaria
 
 torch.manual_seed(0)
 model = torch.nn.Sequential(
-    torch.nn.Conv2d(3, 64, 3),
+    torch.nn.Conv2d(3, 128, 3),
     torch.nn.ReLU(),
-    torch.nn.Conv2d(64, 128, 3),
+    torch.nn.Conv2d(128, 128, 3),
     torch.nn.ReLU(),
     torch.nn.AdaptiveAvgPool2d(1),
     torch.nn.Flatten(),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import nbformat
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Error, Locator, Page, Request, expect
 
 from browser.jupyter import JupyterServer, Kernel
 
@@ -88,7 +88,12 @@ class NotebookPage:
         self.strangers: list[str] = []
         self.errors: list[str] = []
         page.on("request", self._hear)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._note)
+
+    def _note(self, error: Error) -> None:
+        """The widget's own errors alone: it is loaded as a blob, the notebook from files."""
+        if "blob:" in (error.stack or ""):
+            self.errors.append(error.stack or str(error))
 
     def _hear(self, request: Request) -> None:
         parts = urlsplit(request.url)
