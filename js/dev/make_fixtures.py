@@ -84,11 +84,53 @@ class Odd(nn.Module):
         return self.head(y.mean((2, 3)))
 
 
-def bert() -> nn.Module:
-    """BERT-base, random weights."""
-    from transformers import BertConfig, BertModel
+class Attention(nn.Module):
+    """Self-attention with its four projections."""
 
-    return BertModel(BertConfig()).eval()
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Mix the tokens."""
+        shape = (x.shape[0], x.shape[1], self.heads, -1)
+        q, k, v = (p(x).view(shape).transpose(1, 2) for p in (self.query, self.key, self.value))
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.output(mixed.transpose(1, 2).reshape(x.shape))
+
+
+class Layer(nn.Module):
+    """A layer of an encoder."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention, self.norm1 = Attention(width, heads), nn.LayerNorm(width)
+        self.intermediate, self.output = nn.Linear(width, width * 4), nn.Linear(width * 4, width)
+        self.norm2 = nn.LayerNorm(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer."""
+        x = self.norm1(x + self.attention(x))
+        return self.norm2(x + self.output(nn.functional.gelu(self.intermediate(x))))
+
+
+class Encoder(nn.Module):
+    """Twelve layers, in the sizes of BERT-base."""
+
+    def __init__(self, depth: int = 12, width: int = 768, heads: int = 12) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(30522, width)
+        self.encoder = nn.ModuleList([Layer(width, heads) for _ in range(depth)])
+        self.classifier = nn.Linear(width, 2)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """The network."""
+        x = self.embeddings(ids)
+        for layer in self.encoder:
+            x = layer(x)
+        return self.classifier(x[:, 0])
 
 
 def resnet(device: str = "apple-a17-pro-ane", marked: bool = True) -> Any:
@@ -108,8 +150,8 @@ FIXTURES: dict[str, Callable[[], Any]] = {
     "resnet": resnet,
     "resnet-plain": lambda: resnet(marked=False),
     "resnet-stm32": lambda: resnet("stm32-h7", marked=False),
-    "bert": lambda: talaria.show(
-        bert(), {"input_ids": torch.zeros(1, 128, dtype=torch.long)}, device="cpu-avx2"
+    "encoder": lambda: talaria.show(
+        Encoder().eval(), torch.zeros(1, 128, dtype=torch.long), device="cpu-avx2"
     ),
     "unknown": lambda: talaria.show(Odd().eval(), torch.zeros(1, 3, 64, 64), device="cpu-avx2"),
     "large": lambda: talaria.show(

@@ -15,17 +15,12 @@ export function withMarks(plan: Plan, choice: Int32Array, marks: readonly Mark[]
     for (const row of rows) {
       for (let at = plan.leaderStart[row]; at < plan.leaderStart[row + 1]; at++) {
         const weight = plan.leaders[at];
-        changed[weight] = refusalOfWeight(plan.program, row, weight, option) ? 0 : option;
+        const refused = plan.program.weight_refusal[weight * plan.program.options + option];
+        changed[weight] = refused ? 0 : option;
       }
     }
   }
   return changed;
-}
-
-/** Why a weight cannot take an option in the row that computes with it; 0 it can. */
-function refusalOfWeight(program: Program, row: number, weight: number, option: number): number {
-  const { options, refusal, weight_refusal, row_signature } = program;
-  return refusal[row_signature[row] * options + option] || weight_refusal[weight * options + option];
 }
 
 /** The leaders of some rows. */
@@ -67,7 +62,7 @@ export function priceMenu(
   });
 }
 
-/** Why a row cannot take an option: 0 it can, -1 it has no weights. */
+/** Why none of a row's weights can take an option: 0 some can, -1 it has none. */
 export function refusalOf(plan: Plan, row: number, option: number): number {
   const { program, leaderStart, leaders } = plan;
   const start = leaderStart[row];
@@ -75,7 +70,7 @@ export function refusalOf(plan: Plan, row: number, option: number): number {
   if (start === end) return -1;
   let found = 0;
   for (let at = start; at < end; at++) {
-    const reason = refusalOfWeight(program, row, leaders[at], option);
+    const reason = program.weight_refusal[leaders[at] * program.options + option];
     if (!reason) return 0;
     found ||= reason;
   }

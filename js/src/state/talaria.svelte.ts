@@ -8,6 +8,7 @@ import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { type Mark, type Metric, withMarks } from "../data/preview";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
+import { messageOf } from "./message";
 import type { Traits } from "./traits";
 
 /** After this long without an answer the page says that Python is busy. */
@@ -271,8 +272,4 @@ export class TalariaState {
       this.slow = true;
     }, PATIENCE_MS);
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -5,16 +5,19 @@ import type { Sort, SortKey } from "../data/table";
 
 export type Pane = "table" | "graph" | "recipe";
 
+export const NOTHING: ReadonlySet<number> = new Set();
+
 export class ViewState {
   sort = $state.raw<Sort>({ key: "latency", descending: true });
   /** Counts the times the user asked for the present order. */
   sortAsked = $state(0);
   filter = $state("");
-  hovered = $state<number | null>(null);
+  /** Rows under the pointer, in whichever view it is. */
+  hovered = $state.raw<ReadonlySet<number>>(NOTHING);
   /** The row that has, or would have, the keyboard's focus. */
   active = $state<number | null>(null);
   anchor: number | null = null;
-  pane = $state<Pane>("graph");
+  pane = $state<Pane>("table");
   menuOpen = $state(false);
   /** The option that the menu points at. */
   candidate = $state.raw<OptionCost | null>(null);

@@ -1,0 +1,126 @@
+"""Pictures of the front end without Jupyter: `python js/dev/shoot.py [NAME...]`.
+
+Wants `make_fixtures.py` run, and a Vite server of `js/` (`npx vite dev --port 5199`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+FOLDER = Path(__file__).parents[2] / "tests" / "screenshots" / "front-end"
+ADDRESS = "http://127.0.0.1:5199/dev/index.html"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def menu(page: Page) -> None:
+    """The option menu, pointing at its second line."""
+    page.get_by_test_id("option-button").click()
+    page.keyboard.press("ArrowDown")
+
+
+def mark(page: Page) -> None:
+    """A click that nobody answers."""
+    page.get_by_test_id("option-button").click()
+    page.get_by_test_id("option-int8 w+a").click()
+    page.wait_for_timeout(600)
+
+
+def gone(page: Page) -> None:
+    """The kernel goes while a click waits."""
+    mark(page)
+    page.evaluate("window.model.setLive(false)")
+    page.get_by_test_id("tab-recipe").click()
+
+
+def fault(page: Page) -> None:
+    """Python refuses."""
+    page.evaluate(
+        "window.model.receive({_status: {error: 'ethos-u55-128 needs its compiler: pip install"
+        ' "talaria-widget[vela]". Still showing A17 Pro.\', notice: "", sequence: 0}})'
+    )
+
+
+def empty(page: Page) -> None:
+    """A search that matches nothing."""
+    page.get_by_test_id("filter").fill("nothing like it")
+
+
+def recipe(page: Page) -> None:
+    """The list of rules."""
+    page.get_by_test_id("tab-recipe").click()
+
+
+def assumed(page: Page) -> None:
+    """The sentences behind the dashed word."""
+    page.get_by_role("button", name="assumed").click()
+
+
+def still(_page: Page) -> None:
+    """As it opens."""
+
+
+Act = Callable[[Page], None]
+PICTURES: dict[str, tuple[int, str, Act]] = {
+    "light": (1040, "fixture=resnet", still),
+    "dark": (1040, "fixture=resnet&theme=dark", still),
+    "wide": (1400, "fixture=resnet", still),
+    "middle": (880, "fixture=resnet", still),
+    "tabs": (740, "fixture=resnet", still),
+    "narrow": (560, "fixture=resnet", still),
+    "narrowest": (400, "fixture=resnet", still),
+    "plain": (1040, "fixture=resnet-plain", still),
+    "stm32": (1040, "fixture=resnet-stm32", menu),
+    "menu": (1040, "fixture=resnet", menu),
+    "menu-dark": (1040, "fixture=resnet&theme=dark", menu),
+    "menu-narrow": (560, "fixture=resnet", menu),
+    "preview": (1040, "fixture=resnet&answer=no", mark),
+    "gone": (1040, "fixture=resnet&answer=no", gone),
+    "error": (1040, "fixture=resnet", fault),
+    "empty": (1040, "fixture=resnet", empty),
+    "recipe": (1040, "fixture=resnet", recipe),
+    "recipe-dark": (1040, "fixture=resnet&theme=dark", recipe),
+    "assumed": (1040, "fixture=resnet", assumed),
+    "unknown": (1040, "fixture=unknown", still),
+    "encoder": (1040, "fixture=encoder", still),
+    "large": (1040, "fixture=large", still),
+}
+
+
+def main() -> None:
+    """Take the pictures asked for, or all."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), headless=True, args=FLAGS
+        )
+        for name in sys.argv[1:] or PICTURES:
+            width, query, act = PICTURES[name]
+            page = browser.new_page(
+                viewport={"width": width + 24, "height": 800}, device_scale_factor=1.5
+            )
+            page.on("pageerror", lambda error, name=name: sys.stderr.write(f"{name}: {error}\n"))
+            page.goto(f"{ADDRESS}?{query}&width={width}")
+            page.get_by_test_id("talaria").wait_for()
+            page.wait_for_timeout(200)
+            act(page)
+            page.wait_for_timeout(250)
+            page.screenshot(path=FOLDER / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
