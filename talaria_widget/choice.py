@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from talaria_widget import storage
 from talaria_widget.graph import Graph, Tensor
 from talaria_widget.hardware import Device
-from talaria_widget.recipe import Cast, Option, Recipe, Rule, compile_pattern, option_label
+from talaria_widget.patterns import compile_pattern
+from talaria_widget.recipe import Cast, Option, Recipe, Rule, option_label
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast
+
+from talaria_widget.patterns import compile_pattern
 
 Granularity = Literal["tensor", "channel", "block"]
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -379,62 +381,6 @@ def _option_source(option: Option, module: str) -> str:
     if option is None:
         return "None"
     return re.sub(r"\b(Quantize|Cast|Activations)\(", rf"{module}.\1(", repr(option))
-
-
-# ------------------------------------------------------------------ what a pattern matches
-
-Matcher = Callable[[str, str, tuple[str, ...]], bool]
-_COMPONENT = re.compile(r"(?:(?<=[./])|^)\[([0-9,\- ]+)\](?=[./#]|$)")
-
-
-def compile_pattern(pattern: str) -> Matcher:
-    """A predicate over (op name, kind, class names of the enclosing modules).
-
-    Raises:
-        ValueError: a regular expression that does not compile, or an empty range.
-    """
-    if pattern.startswith("type:"):
-        kind = pattern.removeprefix("type:")
-        return lambda _name, op_kind, _classes: op_kind == kind
-    if pattern.startswith("class:"):
-        wanted = pattern.removeprefix("class:")
-        return lambda _name, _kind, classes: wanted in classes
-    if pattern.startswith("re:"):
-        try:
-            regex = re.compile(pattern.removeprefix("re:"))
-        except re.error as error:
-            raise ValueError(f"rule {pattern!r} is no regular expression: {error}.") from error
-    else:
-        regex = re.compile(_glob_to_regex(pattern), re.DOTALL)
-    return lambda name, _kind, _classes: regex.fullmatch(name) is not None
-
-
-def _glob_to_regex(pattern: str) -> str:
-    """`#n` of a repeated name may follow: a rule for a base name hits all its repeats."""
-    out: list[str] = []
-    at = 0
-    for found in _COMPONENT.finditer(pattern):
-        out += [_glob_text(pattern[at : found.start()]), _range_regex(found.group(1), pattern)]
-        at = found.end()
-    out.append(_glob_text(pattern[at:]))
-    return "".join(out) + r"(?:#\d+)?"
-
-
-def _glob_text(text: str) -> str:
-    return re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-
-
-def _range_regex(text: str, pattern: str) -> str:
-    numbers: set[int] = set()
-    for part in text.replace(" ", "").split(","):
-        low, _, high = part.partition("-")
-        if not low.isdigit() or (high and not high.isdigit()):
-            raise ValueError(f"rule {pattern!r}: [{text}] is no range of numbers.")
-        span = range(int(low), int(high or low) + 1)
-        if not span or len(span) > 100_000:
-            raise ValueError(f"rule {pattern!r}: [{text}] is an empty or endless range.")
-        numbers.update(span)
-    return "(?:" + "|".join(map(str, sorted(numbers))) + ")"
 
 
 def mapping_or_recipe(value: object) -> Recipe:

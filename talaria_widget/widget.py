@@ -18,6 +18,7 @@ from talaria_widget.choice import index, resolve
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device, device, devices
 from talaria_widget.history import History, with_rule
+from talaria_widget.patterns import fold_names
 from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or_recipe
 from talaria_widget.report import Report, check_targets
@@ -243,7 +244,8 @@ class Talaria(anywidget.AnyWidget):
         names = _layers(self._compiled, content["rows"])
         if not names:
             raise ValueError("none of these rows has weights; options belong to weights.")
-        self.mark(names[0] if len(names) == 1 else names, options[int(content["option"])])
+        patterns = ["*"] if len(names) == len(self._names.owners) else fold_names(names)
+        self.mark(patterns[0] if len(patterns) == 1 else patterns, options[int(content["option"])])
 
     def _edit_rule(self, content: Mapping[str, Any]) -> None:
         if content["recipe"] != self._revisions["recipe"]:

@@ -13,6 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "talaria_widget"
 RANKS = {
+    "patterns": 0,
     "graph": 1,
     "recipe": 1,
     "tables": 1,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from talaria_widget.patterns import compile_pattern, fold_names
 from talaria_widget.recipe import (
     Activations,
     Cast,
@@ -13,7 +17,6 @@ from talaria_widget.recipe import (
     Quantize,
     Recipe,
     Rule,
-    compile_pattern,
     option_from_json,
     option_label,
     option_to_json,
@@ -127,7 +130,30 @@ def test_rules_switched_off_are_left_out_of_code() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(make, error, says) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(error) as caught:  # noqa: PT011  # the sentence is looked at below
+    with pytest.raises(error) as caught:
         make()
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "patterns"),
+    [
+        (["fc"], ["fc"]),
+        ([f"l.{i}" for i in range(5000)], ["l.[0-4999]"]),
+        (["a.0.q", "a.0.k", "a.1.q", "a.1.k"], ["a.[0-1].q", "a.[0-1].k"]),
+        (["x.0.0", "x.0.1", "x.1.0", "x.1.1"], ["x.[0-1].[0-1]"]),
+        (["x.0.0", "x.1.1"], ["x.0.0", "x.1.1"]),
+        (["a.01", "a.1"], ["a.01", "a.1"]),
+    ],
+)
+def test_names_fold_into_ranges(names: list[str], patterns: list[str]) -> None:
+    assert fold_names(names) == patterns
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=3), min_size=1, max_size=20))
+def test_folded_names_match_exactly_themselves(numbers: list[list[int]]) -> None:
+    names = {"m." + ".".join(map(str, n)) for n in numbers}
+    matches = [compile_pattern(pattern) for pattern in fold_names(sorted(names))]
+    every = {"m." + ".".join(map(str, n)) for r in (1, 2, 3) for n in product(range(4), repeat=r)}
+    assert {name for name in every if any(m(name, "", ()) for m in matches)} == names

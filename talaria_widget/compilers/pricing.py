@@ -162,7 +162,8 @@ def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
     """
     working, waiting = np.nansum(busy * counts, 0), np.nansum(loading * counts, 0)
     hidden = np.divide(working, waiting, out=np.ones_like(waiting), where=waiting > 0)
-    return np.maximum(0.0, 1 - hidden)
+    exposed: Array = np.maximum(0.0, 1 - hidden)
+    return exposed
 
 
 def _used(graph: Graph, tasks: Sequence[Task]) -> Array:
