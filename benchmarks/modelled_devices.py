@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import torchvision_cpu
 import transformers
 
 import talaria_widget as talaria
+import torchvision_cpu
 from talaria_widget.frontends.torch import record
 from talaria_widget.rewrite.export import export
 from talaria_widget.rewrite.inputs import feed
@@ -54,7 +55,7 @@ def _bert() -> Any:
 
 
 MODELS: dict[str, Callable[[], Any]] = {
-    name: (lambda name=name: _vision(name))  # type: ignore[misc]
+    name: partial(_vision, name)
     for name in (
         "resnet18",
         "resnet50",
@@ -62,29 +63,29 @@ MODELS: dict[str, Callable[[], Any]] = {
         "mobilenet_v2",
         "mobilenet_v3_large",
         "squeezenet1_1",
-        "densenet121",
         "convnext_tiny",
         "vit_b_16",
     )
 } | {"bert (4 layers, 128)": _bert}
 
 
-def _sessions(model: Any, recipes: dict[str, Any]) -> dict[str, Callable[[], None]]:
+def _sessions(model: Any, recipes: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     recording = record(model, None)
     args, kwargs = recording.args, dict(recording.kwargs)
     proto = export(model, args, kwargs)
     arrays = feed(model, args, kwargs, proto)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    found = {}
+    found: dict[str, Callable[[], Any]] = {}
     for label, recipe in recipes.items():
-        written = proto if recipe is None else talaria.apply(model, recipe, calibration=[None]).model
+        applied = None if recipe is None else talaria.apply(model, recipe, calibration=[None])
+        written: Any = proto if applied is None else applied.model
         session = onnxruntime.InferenceSession(written.SerializeToString(), options)
-        found[label] = lambda session=session: session.run(None, arrays)
+        found[label] = partial(session.run, None, arrays)
     return found
 
 
-def _time(runs: dict[str, Callable[[], None]]) -> dict[str, float]:
+def _time(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
     seconds: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(ROUNDS):
         for label, run in runs.items():
@@ -106,8 +107,8 @@ def cpu() -> list[list[str]]:
             modelled = report.totals["latency_s"] or float("nan")
             gain = (report.baseline["latency_s"] or float("nan")) / modelled
             real = measured["fp32"] / measured[label]
-            rows.append([name, label, measured[label], modelled, gain / real - 1])
-    return [_row(*row) for row in rows]
+            rows.append(_row(name, label, measured[label], modelled, gain / real - 1))
+    return rows
 
 
 def apple() -> list[list[str]]:
