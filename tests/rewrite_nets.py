@@ -108,6 +108,30 @@ def constants_model() -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=7)
 
 
+def linear_model(inputs: int, shape: tuple[int, ...]) -> ModelProto:
+    """A linear layer of 24 outputs as exporters write it: Gemm on two axes, else a product."""
+    random = np.random.default_rng(0)
+    tensors = [
+        numpy_helper.from_array(random.normal(size=size).astype(np.float32), name)
+        for name, size in (("weight", (24, inputs)), ("bias", (24,)))
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["weight"], ["turned"], perm=[1, 0]),
+        helper.make_node("MatMul", ["x", "turned"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["y"]),
+    ]
+    if len(shape) == 1:
+        nodes = [helper.make_node("Gemm", ["x", "weight", "bias"], ["y"], transB=1)]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [*shape, inputs])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [*shape, 24])],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def packaged(package: str, path: str) -> Path:
     """A model file that comes inside an installed package; skips where it is not."""
     spec = find_spec(package)
