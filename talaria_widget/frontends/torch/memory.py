@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace as with_changes
 from typing import Any
 
 import torch
@@ -96,13 +95,12 @@ class Memory:
         """A slot for a tensor that a call made; a `leaf` is kept, never made again."""
         storage = self._storage(tensor, known=known, depends=call.depends, trained=call.trained)
         role: Role = "activation" if storage.depends or storage.trained else "constant"
-        slot = self._add(tensor, role, storage, None if leaf else call.index)
+        kept = tensor.detach().clone() if leaf else None
+        slot = self._add(tensor, role, storage, None if leaf else call.index, None, kept)
         if known:
             slot.private = tensor
         elif self._virtual:
             slot.twin = tensor
-        if leaf:
-            self._keep(slot, None, tensor.detach().clone())
         return slot
 
     def stand_in(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -178,10 +176,8 @@ class Memory:
             depends=role == "input",
             trained=role == "parameter",
         )
-        slot = self._add(tensor, role, storage, None)
-        unnamed = name is None and small
-        self._keep(slot, name, tensor.detach().clone() if unnamed else tensor)
-        return slot
+        kept = tensor.detach().clone() if name is None and small else tensor
+        return self._add(tensor, role, storage, None, name, kept)
 
     def _storage(
         self, tensor: torch.Tensor, *, known: bool, depends: bool, trained: bool
@@ -194,28 +190,25 @@ class Memory:
             self.writers.append(storage.writers)
         return storage
 
-    def _add(self, tensor: torch.Tensor, role: Role, storage: Storage, creator: int | None) -> Slot:
+    def _add(
+        self,
+        tensor: torch.Tensor,
+        role: Role,
+        storage: Storage,
+        creator: int | None,
+        name: str | None = None,
+        kept: torch.Tensor | None = None,
+    ) -> Slot:
         slot = Slot(len(self.slots), tensor, role, storage)
         self.slots.append(slot)
         self._by_id[id(tensor)] = slot
         self.creators.append(creator)
         stride = tensor.stride() if tensor.layout is torch.strided else ()
+        shape = tuple(tensor.shape)
         self.values.append(
-            Value(
-                slot.index,
-                role,
-                None,
-                tuple(tensor.shape),
-                stride,
-                tensor.dtype,
-                storage.index,
-                None,
-            )
+            Value(slot.index, role, name, shape, stride, tensor.dtype, storage.index, kept)
         )
         return slot
-
-    def _keep(self, slot: Slot, name: str | None, tensor: torch.Tensor) -> None:
-        self.values[slot.index] = with_changes(self.values[slot.index], name=name, tensor=tensor)
 
 
 def version(tensor: torch.Tensor | None) -> int:

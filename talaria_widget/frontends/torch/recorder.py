@@ -62,7 +62,7 @@ def record(model: nn.Module, inputs: Any = None) -> Recording:
             failures.append(error)
         else:
             return _finish(model, registry, candidate, trace)
-    return _record_copy(model, candidates[0], failures[0])
+    return _record_copy(model, registry, candidates[0], failures[0])
 
 
 class _Confirmed(Exception):
@@ -73,9 +73,11 @@ class _Confirmed(Exception):
         self.error = error
 
 
-def _record_copy(model: nn.Module, prepared: Prepared, first: Exception) -> Recording:
+def _record_copy(
+    model: nn.Module, registry: Registry, prepared: Prepared, first: Exception
+) -> Recording:
     """The same recorder on a copy of the model with real tensors."""
-    if register(model).on_meta:
+    if registry.on_meta:
         raise _failure(model, prepared, first) from first
     try:
         spare = copy.deepcopy(model)

@@ -42,8 +42,8 @@ class Call:
     """One call of a torch function.
 
     `args`, `kwargs` and `results` are as the model wrote and got them, with a `Ref` for each
-    tensor. `mutated` are the values written in place; `after` the calls whose writes it sees
-    through another view. `depends` says whether the result depends on an input, `trained`
+    tensor. `mutated` are the values written in place, as they are
+    after it; `shape_only` says that only the shape of its tensor counts. `depends` says whether the result depends on an input, `trained`
     whether on a parameter; a call with neither is a constant of the run.
     """
 
@@ -67,6 +67,26 @@ class Call:
     def constant(self) -> bool:
         """Whether neither an input nor a parameter enters."""
         return not (self.depends or self.trained)
+
+    def ran(self, results: Any, writes: tuple[Ref, ...], mutated: tuple[Ref, ...]) -> Call:
+        """This call with what it gave and wrote."""
+        return Call(
+            self.index,
+            self.function,
+            self.target,
+            self.args,
+            self.kwargs,
+            results,
+            self.reads,
+            writes,
+            mutated,
+            self.depends,
+            self.trained,
+            self.shape_only,
+            self.path,
+            self.source,
+            self.autocast,
+        )
 
 
 @dataclass(frozen=True, slots=True)

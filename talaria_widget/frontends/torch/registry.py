@@ -39,18 +39,21 @@ def register(model: nn.Module) -> Registry:
     classes: dict[str, str] = {}
     parameters: dict[str, torch.Tensor] = {}
     attributes: list[tuple[str, torch.Tensor]] = []
+    stored: list[torch.Tensor] = []
     for path, module in model.named_modules():
         paths[id(module)] = path
         classes[path] = type(module).__name__
         prefix = f"{path}." if path else ""
         for name, tensor in module._parameters.items():
             if tensor is not None:
+                stored.append(tensor)
                 owners.setdefault(id(tensor), set()).add(id(module))
                 if id(tensor) not in named:
                     named[id(tensor)] = (prefix + name, "parameter")
                     parameters[prefix + name] = tensor
         for name, tensor in module._buffers.items():
             if tensor is not None:
+                stored.append(tensor)
                 named.setdefault(id(tensor), (prefix + name, "buffer"))
         attributes += [
             (prefix + name, item)
@@ -65,15 +68,12 @@ def register(model: nn.Module) -> Registry:
         shared=frozenset(named[key][0] for key, who in owners.items() if len(who) > 1),
         paths=paths,
         classes=classes,
-        device=_device(model),
-        on_meta=any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())),
+        device=_device(stored),
+        on_meta=any(tensor.is_meta for tensor in stored),
         training=model.training,
     )
 
 
-def _device(model: nn.Module) -> torch.device:
-    """Where the model's first tensor lives; the CPU where it is on meta or has none."""
-    for tensor in (*model.parameters(), *model.buffers()):
-        if not tensor.is_meta:
-            return tensor.device
-    return torch.device("cpu")
+def _device(stored: list[torch.Tensor]) -> torch.device:
+    """Where the first tensor lives; the CPU where all are on meta or there is none."""
+    return next((t.device for t in stored if not t.is_meta), torch.device("cpu"))

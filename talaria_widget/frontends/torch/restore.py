@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 _CONTAINERS = (dict, list, set, deque)
+_NOTHING = ()
 _Saved = list[tuple[Any, Any]]
 
 
@@ -25,8 +26,14 @@ def preserve(model: nn.Module, *, spare: bool = False) -> Iterator[None]:
     nested), and the random state of torch, numpy and Python. A tensor whose values changed
     cannot be put back; that is warned of, unless the model is a spare copy.
     """
-    saved = _containers(model)
-    versions = [(t, _version(t)) for t in (*model.parameters(), *model.buffers())]
+    modules = list(model.modules())
+    saved = _containers(modules)
+    versions = [
+        (tensor, _version(tensor))
+        for module in modules
+        for tensor in (*module._parameters.values(), *module._buffers.values())
+        if tensor is not None
+    ]
     python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     accelerator = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:
@@ -50,10 +57,10 @@ def _version(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
-def _containers(model: nn.Module) -> _Saved:
+def _containers(modules: list[nn.Module]) -> _Saved:
     saved: _Saved = []
     seen: set[int] = set()
-    for module in model.modules():
+    for module in modules:
         _save(module.__dict__, saved, seen)
     return saved
 
@@ -65,11 +72,17 @@ def _save(container: Any, saved: _Saved, seen: set[int]) -> None:
     saved.append((container, container.copy()))
     for item in container.values() if isinstance(container, dict) else container:
         if isinstance(item, _CONTAINERS):
-            _save(item, saved, seen)
+            if item:
+                _save(item, saved, seen)
+            else:
+                saved.append((item, _NOTHING))
 
 
 def _put_back(container: Any, content: Any) -> None:
-    if isinstance(container, dict):
+    if content is _NOTHING:
+        if container:
+            container.clear()
+    elif isinstance(container, dict):
         if len(container) != len(content) or any(
             key is not old_key or value is not old_value
             for (key, value), (old_key, old_value) in zip(

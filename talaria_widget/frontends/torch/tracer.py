@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace as with_changes
 from math import prod
 from types import CodeType
 from typing import Any
@@ -122,6 +121,8 @@ class Tracer(TorchFunctionMode):
         if treatment == "device":
             self._queries[function.word] += 1
             return moves.answer(function.word, self._device)
+        if self._virtual and function.target.startswith("torch._ops.prims."):
+            raise Incomplete("a scripted function ran on meta tensors as its decomposition")
         if function.target == "torch.Tensor.__iter__":
             return iter(self._handle(torch.Tensor.unbind, args, {}))
         if treatment == "move":
@@ -175,9 +176,7 @@ class Tracer(TorchFunctionMode):
             autocast=autocast.active(self._device),
         )
         if memory.unexplained > unexplained:
-            self._note(
-                "a tensor enters that no recorded call made", call
-            )
+            self._note("a tensor enters that no recorded call made", call)
         return call
 
     def _run(self, call: Call, function: Function, slots: list[Slot]) -> Any:
@@ -326,12 +325,7 @@ class Tracer(TorchFunctionMode):
 
         results = refer(result, mark)
         self._calls.append(
-            with_changes(
-                call,
-                results=results,
-                writes=tuple(writes),
-                mutated=tuple(map(memory.ref, mutated)),
-            )
+            call.ran(results, tuple(writes), tuple([memory.ref(slot) for slot in mutated]))
         )
         return replace(result, lambda tensor: objects[id(tensor)])
 
