@@ -53,7 +53,7 @@ _READS = """
     item tolist numpy is_nonzero equal allclose _local_scalar_dense
     __bool__ __int__ __float__ __index__ __complex__ __array__ __contains__ __format__ __dlpack__
 """
-_SELECTS = "nonzero argwhere unique unique_consecutive masked_select bincount histc"
+_SELECTS = "nonzero argwhere unique unique_consecutive masked_select bincount"
 _FACTORIES = """
     arange range zeros ones empty full tensor as_tensor eye linspace logspace tril_indices
     triu_indices empty_strided from_numpy scalar_tensor asarray hann_window hamming_window

@@ -42,9 +42,9 @@ class Call:
     """One call of a torch function.
 
     `args`, `kwargs` and `results` are as the model wrote and got them, with a `Ref` for each
-    tensor. `mutated` are the values written in place, as they are
-    after it; `shape_only` says that only the shape of its tensor counts. `depends` says whether the result depends on an input, `trained`
-    whether on a parameter; a call with neither is a constant of the run.
+    tensor. `mutated` are the values written in place, as they are after it; `shape_only` says
+    that of the first tensor only the shape counts. `depends` says whether the result depends
+    on an input, `trained` whether on a parameter; a call with neither is a constant.
     """
 
     index: int
