@@ -25,7 +25,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + x)
+        return torch.relu(self.bn2(self.conv2(y)) + x)
 
 
 class SmallResNet(nn.Module):
@@ -39,7 +39,8 @@ class SmallResNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = functional.max_pool2d(functional.relu(self.stem(x)), 2)
-        return self.fc(self.layer1(y).mean((2, 3)))
+        logits: torch.Tensor = self.fc(self.layer1(y).mean((2, 3)))
+        return logits
 
 
 class TiedModel(nn.Module):
@@ -56,7 +57,8 @@ class TiedModel(nn.Module):
         self, ids: torch.Tensor, *, gain: torch.Tensor, shift: torch.Tensor
     ) -> torch.Tensor:
         x = self.up(self.table(ids).transpose(1, 2)).transpose(1, 2)
-        return self.head(x * gain + shift)
+        scores: torch.Tensor = self.head(x * gain + shift)
+        return scores
 
 
 def small_resnet() -> SmallResNet:
@@ -67,8 +69,11 @@ def small_resnet() -> SmallResNet:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            for name, value in module.named_buffers():
+                if name == "running_mean":
+                    nn.init.normal_(value)
+                elif name == "running_var":
+                    nn.init.uniform_(value, 0.5, 2.0)
     return net.eval()
 
 
