@@ -5,6 +5,8 @@ State comes down in packed messages, commands go up. Python owns the recipe and 
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import anywidget
 import traitlets
+from IPython.display import display
 
 from talaria_widget import messages, pipeline
 from talaria_widget.choice import index, resolve
@@ -266,12 +269,38 @@ class Talaria(anywidget.AnyWidget):
 
     # ---------------------------------------------------------------------- without the page
 
+    def __repr__(self) -> str:
+        return f"Talaria({self._graph.name}, {self.device})"
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The live view, and beside it a static table and text for where no page can run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        static = {"text/plain": repr(self._now), "text/html": self._now._repr_html_()}
-        return {**(data or {}), **static}, metadata
+        return {**(data or {}), **self._static()}, metadata
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        """Show the widget; in Jupyter with the static table as an output of its own.
+
+        Jupyter shows nothing else of an output that has a live view, even where the kernel
+        that could bring it to life is gone. So the static table stands beside it, and the
+        page hides it as long as it lives.
+        """
+        data, metadata = self._repr_mimebundle_(**kwargs)
+        if _one_output_is_enough():
+            display(data, metadata=metadata, raw=True)
+            return
+        live = {k: v for k, v in data.items() if k != "text/html"}
+        display({**live, "text/plain": repr(self)}, metadata=metadata, raw=True)
+        display(self._static(), raw=True)
+
+    def _static(self) -> dict[str, str]:
+        html = f'<div class="talaria-static">{self._now._repr_html_()}</div>'
+        return {"text/html": html, "text/plain": repr(self._now)}
+
+
+def _one_output_is_enough() -> bool:
+    """Whether the page is of a kind that falls back by itself, or cannot hide a second output."""
+    return "VSCODE_PID" in os.environ or "google.colab" in sys.modules or "marimo" in sys.modules
 
 
 def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str, Any]:

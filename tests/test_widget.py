@@ -197,6 +197,23 @@ def test_the_cell_carries_a_static_table(widget: Talaria) -> None:
     assert "size_bytes" in data["text/plain"]
 
 
+@pytest.mark.parametrize("editor", ["jupyter", "vscode"])
+def test_a_page_without_a_kernel_finds_the_table_beside_the_view(
+    widget: Talaria, editor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("talaria_widget.widget.display", lambda data, **_: shown.append(data))
+    monkeypatch.delenv("VSCODE_PID", raising=False)
+    if editor == "vscode":
+        monkeypatch.setenv("VSCODE_PID", "1")
+    widget._ipython_display_()
+    views = ["application/vnd.jupyter.widget-view+json" in data for data in shown]
+    tables = ["talaria-static" in data.get("text/html", "") for data in shown]
+    assert (views, tables) == (
+        ([True], [True]) if editor == "vscode" else ([True, False], [False, True])
+    )
+
+
 def test_marks_from_several_threads_are_all_kept(widget: Talaria) -> None:
     names = ["stem", "blocks.0.conv", "blocks.1.conv", "fc"]
     threads = [threading.Thread(target=widget.mark, args=(name, INT8)) for name in names]
