@@ -7,13 +7,12 @@ export default defineConfig({
     outDir: "../talaria_widget/static",
     emptyOutDir: false,
     target: "es2022",
-    codeSplitting: false,
     lib: {
       entry: "src/widget.ts",
       formats: ["es"],
       fileName: () => "widget.js",
       cssFileName: "widget",
     },
-    rolldownOptions: { output: { minify: true } },
+    rolldownOptions: { output: { minify: true, codeSplitting: false } },
   },
 });

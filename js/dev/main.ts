@@ -20,7 +20,9 @@ const el = document.querySelector<HTMLElement>("#widget")!;
 el.style.width = query.has("width") ? `${query.get("width")}px` : "";
 const start = performance.now();
 if (typeof widget === "object" && widget.render) {
-  await widget.render({ model: window.model, el } as unknown as Parameters<typeof widget.render>[0]);
+  await widget.render({ model: window.model, el } as unknown as Parameters<
+    typeof widget.render
+  >[0]);
 }
 requestAnimationFrame(() =>
   setTimeout(() => {

@@ -58,6 +58,13 @@ def empty(page: Page) -> None:
     page.get_by_test_id("filter").fill("nothing like it")
 
 
+def casts(page: Page) -> None:
+    """Rows with casts under them, some selected."""
+    page.get_by_test_id("filter").fill("layer3.")
+    page.locator("[data-name='layer3.1.conv2']").click()
+    page.keyboard.press("Shift+ArrowDown")
+
+
 def recipe(page: Page) -> None:
     """The list of rules."""
     page.get_by_test_id("tab-recipe").click()
@@ -90,6 +97,7 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "gone": (1040, "fixture=resnet&answer=no", gone),
     "error": (1040, "fixture=resnet", fault),
     "empty": (1040, "fixture=resnet", empty),
+    "casts": (1040, "fixture=resnet", casts),
     "recipe": (1040, "fixture=resnet", recipe),
     "recipe-dark": (1040, "fixture=resnet&theme=dark", recipe),
     "assumed": (1040, "fixture=resnet", assumed),

@@ -33,7 +33,7 @@ export function columnScale(largest: number, unit: string): Scale {
   if (!(largest > 0)) return { factor: 1, unit, decimals: 0 };
   const [factor, prefix] = prefixOf(largest, unit);
   const top = largest / factor;
-  const decimals = factor === 1 && unit === "B" ? 0 : top >= 100 ? 1 : 2;
+  const decimals = factor === 1 && unit === "B" ? 0 : top >= 10 ? 1 : 2;
   return { factor, unit: prefix + unit, decimals };
 }
 
@@ -47,15 +47,24 @@ export function onScale(value: number, scale: Scale): string {
 }
 
 /** The SI unit that gives 1-999, and three or four digits. */
-export function parts(value: number, unit: string): { number: string; unit: string } {
+export function parts(value: number, unit: string, digits = 4): { number: string; unit: string } {
   if (Number.isNaN(value)) return { number: "?", unit: "" };
   const [factor, prefix] = prefixOf(value, unit);
   const scaled = value / factor;
   const size = Math.abs(scaled);
   const exact = factor === 1 && unit === "B";
-  const decimals = exact || size === 0 ? 0 : size >= 99.995 ? 1 : size >= 9.9995 ? 2 : 3;
-  const fewer = unit === "B" || unit === "J" ? Math.min(decimals, 2) : decimals;
+  const most = unit === "B" || unit === "J" ? 2 : 3;
+  const before = size >= 99.995 ? 3 : size >= 9.9995 ? 2 : 1;
+  const fewer = exact || size === 0 ? 0 : Math.min(most, digits - before);
   return { number: plain(scaled, fewer), unit: prefix + unit };
+}
+
+/** A quantity in the unit that `shown` is written in: `0.035 ms` beside `1.335 ms`. */
+export function inUnitOf(shown: number, value: number, unit: string): string {
+  const [factor, prefix] = prefixOf(shown, unit);
+  const scaled = value / factor;
+  const decimals = factor === 1 && unit === "B" ? 0 : scaled >= 10 ? 1 : scaled >= 1 ? 2 : 3;
+  return `${plain(scaled, decimals)}${THIN}${prefix}${unit}`;
 }
 
 export function quantity(value: number, unit: string): string {

@@ -44,11 +44,7 @@ export interface OptionCost {
 }
 
 /** Every option for the selected rows, each with what the whole would then cost. */
-export function priceMenu(
-  plan: Plan,
-  choice: Int32Array,
-  rows: readonly number[],
-): OptionCost[] {
+export function priceMenu(plan: Plan, choice: Int32Array, rows: readonly number[]): OptionCost[] {
   return plan.program.meta.options.map((_, option) => {
     const refusals = rows.map((row) => refusalOf(plan, row, option)).filter((r) => r >= 0);
     const stopped = refusals.filter((reason) => reason > 0);

@@ -28,7 +28,7 @@ const MOST = 48;
 
 export function makeBoxes(program: Program): Box[] {
   const { names, modules } = program.meta;
-  const root: Node = { path: "", label: "", rows: [], children: new Map() };
+  const root = emptyNode("", "");
   const paths = pathsOf(program);
   paths.forEach((path, row) => {
     insert(root, path, row, names[row]);
@@ -60,16 +60,19 @@ function insert(root: Node, path: string, row: number, name: string) {
   const steps = path.split(/[./]/).filter(Boolean);
   for (const [depth, step] of steps.entries()) {
     const at = steps.slice(0, depth + 1).join(".");
-    const next = node.children.get(step) ?? { path: at, label: step, rows: [], children: new Map() };
+    const next: Node = node.children.get(step) ?? emptyNode(at, step);
     node.children.set(step, next);
     next.rows.push(row);
     node = next;
   }
   if (node !== root && !node.children.size) return;
   // An op between modules: a box of its own.
-  const short = name.slice(name.lastIndexOf("/"));
-  const leaf = { path: name, label: short, rows: [row], children: new Map() };
-  node.children.set(`\0${name}`, leaf);
+  const short = name.slice(Math.max(0, name.lastIndexOf("/")));
+  node.children.set(`\0${name}`, { ...emptyNode(name, short), rows: [row] });
+}
+
+function emptyNode(path: string, label: string): Node {
+  return { path, label, rows: [], children: new Map() };
 }
 
 function boxOf(node: Node, modules: Record<string, string>, levels: number): Box {

@@ -1,5 +1,5 @@
 /** Where the boxes go: dagre for the upper level, two columns inside a box. */
-import { Graph, layout as dagre } from "@dagrejs/dagre";
+import { layout as dagre, Graph } from "@dagrejs/dagre";
 import type { Box, Flow } from "./hierarchy";
 
 export const LEAF = { width: 150, height: 24 };

@@ -3,7 +3,13 @@
  * commands go up; until a command is answered, its outcome is computed here and marked so.
  */
 import type { AnyModel } from "@anywidget/types";
-import { decodeProgram, decodeReport, type Evaluation, type Program, type Report } from "../data/decode";
+import {
+  decodeProgram,
+  decodeReport,
+  type Evaluation,
+  type Program,
+  type Report,
+} from "../data/decode";
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { type Mark, type Metric, withMarks } from "../data/preview";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
@@ -69,9 +75,7 @@ export class TalariaState {
   });
 
   choice = $derived.by(() =>
-    this.#marks.length
-      ? withMarks(this.plan, this.report.choice, this.#marks)
-      : this.report.choice,
+    this.#marks.length ? withMarks(this.plan, this.report.choice, this.#marks) : this.report.choice,
   );
 
   /** The report's own figures, or the page's while a click is unanswered. */
@@ -97,7 +101,9 @@ export class TalariaState {
     const unheard = this.#pending.flatMap(({ mark }) =>
       mark ? [`w.mark(${JSON.stringify(mark.names)}, ${mark.python})  # not yet run`] : [],
     );
-    return unheard.length ? `w.recipe = ${[this.recipe.python, ...unheard].join("\n")}` : this.recipe.python;
+    return unheard.length
+      ? `w.recipe = ${[this.recipe.python, ...unheard].join("\n")}`
+      : this.recipe.python;
   });
 
   constructor(model: AnyModel<Traits>) {
@@ -219,7 +225,8 @@ export class TalariaState {
   /** Programs and reports are taken together, when one answers the other. */
   #read() {
     const views = { program: this.#model.get("_program"), report: this.#model.get("_report") };
-    const program = views.program === this.#views.program ? this.program : decodeProgram(views.program);
+    const program =
+      views.program === this.#views.program ? this.program : decodeProgram(views.program);
     const report = views.report === this.#views.report ? this.report : decodeReport(views.report);
     if (report.meta.program !== program.meta.revision) return;
     if (program !== this.program) {

@@ -15,7 +15,10 @@ export function pageIsDark(page: Document): boolean {
 export function watchTheme(page: Document, tell: (dark: boolean) => void): () => void {
   const look = () => tell(pageIsDark(page));
   const observer = new MutationObserver(look);
-  const watched = { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-theme"] };
+  const watched = {
+    attributes: true,
+    attributeFilter: ["class", "data-jp-theme-light", "data-theme"],
+  };
   observer.observe(page.body, watched);
   observer.observe(page.documentElement, watched);
   const media = page.defaultView?.matchMedia?.("(prefers-color-scheme: dark)");
