@@ -43,6 +43,19 @@ class Widget:
     def __init__(self, root: Locator) -> None:
         self.root = root
 
+    def scroll_to(self) -> Widget:
+        """Bring its cell into view: a long notebook hides the cells that are far from it."""
+        self.root.evaluate(
+            """async root => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                const at = notebook.widgets.findIndex(cell => cell.node.contains(root));
+                notebook.activeCellIndex = at;
+                await notebook.scrollToItem(at, "start");
+            }"""
+        )
+        expect(self.root).to_be_visible()
+        return self
+
     def part(self, name: str) -> Locator:
         return self.root.get_by_test_id(name)
 
@@ -110,9 +123,9 @@ class NotebookPage:
             "async () => { await window.jupyterapp.restored;"
             " await window.jupyterapp.shell.currentWidget.sessionContext.ready; }"
         )
-        if theme != "JupyterLab Light":
-            self.command("apputils:change-theme", {"theme": theme})
-            self.page.wait_for_selector("body[data-jp-theme-light=false]")
+        # The server remembers the theme of the page before.
+        self.command("apputils:change-theme", {"theme": theme})
+        self.page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
         return self
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:

@@ -30,27 +30,41 @@ def test_the_quickstart_by_hand(open_notebook: OpenNotebook) -> None:
     notebook.run_all()
     widget = notebook.widget().wait()
     notebook.wait_idle()
+    widget.scroll_to()
     expect(widget.part("row").first).to_be_visible()
     assert_page_and_kernel_agree(notebook, widget)
 
-    notebook.kernel.run("w.recipe = talaria.Recipe({}); w.device = 'apple-a17-pro-ane'")
+    notebook.kernel.run("w.recipe = talaria.Recipe({})")
+    expect(widget.part("total-size_bytes")).to_contain_text("unchanged")
     widget.wait()
-    expect(widget.part("undo")).to_be_enabled()
     before = notebook.kernel.value("dict(w.report.totals)")
     assert_page_and_kernel_agree(notebook, widget)
 
-    owners = notebook.kernel.value(
-        "list(w.report.to_frame().nlargest(3, 'weight_bytes')['name'])"
-    )
-    widget.part("filter").fill(owners[0])
-    widget.row(owners[0]).click()
+    biggest = "w.report.to_frame().nlargest(1, 'weight_bytes')['name'].item()"
+    largest = notebook.kernel.value(biggest)
+    widget.part("filter").fill(largest)
+    widget.row(largest).click()
     widget.choose("int8")
+    expect(widget.row(largest)).to_contain_text("int8")
+    widget.wait()
+    stored = notebook.kernel.value("dict(w.report.totals)")
+    assert stored["size_bytes"] < 0.9 * before["size_bytes"]
+    # ONNX Runtime stores int8 and computes in float32, after a conversion: no speed is gained.
+    assert stored["latency_s"] > before["latency_s"]
+    assert stored["energy_j"] > before["energy_j"]
+    assert_page_and_kernel_agree(notebook, widget)
+
+    widget.part("filter").fill("")
+    widget.row(widget.names()[0]).click()
+    notebook.page.keyboard.press("ControlOrMeta+a")
+    widget.choose("int8 w+a")
+    expect(widget.part("total-latency_s")).to_contain_text("−")
     widget.wait()
     after = notebook.kernel.value("dict(w.report.totals)")
-    assert after["size_bytes"] < 0.9 * before["size_bytes"]
-    assert after["latency_s"] < before["latency_s"]
-    assert after["energy_j"] < before["energy_j"]
+    for total in TOTALS:
+        assert after[total] < 0.8 * before[total], total
     assert_page_and_kernel_agree(notebook, widget)
+    # The rule for one layer is covered by the one for all of them.
     assert notebook.kernel.value("len(w.recipe)") == 1
     assert notebook.errors == []
 
@@ -120,6 +134,37 @@ def test_code_reaches_the_page(open_notebook: OpenNotebook) -> None:
     notebook.wait_for_value("getattr(w.device, 'name', w.device)", "stm32-h7")
     assert_page_and_kernel_agree(notebook, widget)
     assert notebook.errors == []
+
+
+def test_by_keyboard(open_notebook: OpenNotebook) -> None:
+    """In command mode the notebook has the same letters; inside the widget they are ours."""
+    notebook = open_notebook([SMALL, SHOW])
+    notebook.run_all()
+    widget = notebook.widget().wait()
+    keyboard = notebook.page.keyboard
+    names = widget.names()
+    widget.row(names[-1]).click()
+    keyboard.press("ArrowUp")
+    expect(widget.row(names[-2])).to_have_attribute("aria-selected", "true")
+    keyboard.press("ControlOrMeta+a")
+    for name in names:
+        expect(widget.row(name)).to_have_attribute("aria-selected", "true")
+    notebook.wait_for_value("sorted(w.selection)", sorted(names))
+    # `0 0` restarts the kernel, `d d` deletes the cell, `b` adds one.
+    for key in "00ddb":
+        keyboard.press(key)
+    keyboard.press("o")
+    expect(widget.part("option-int8")).to_be_visible()
+    keyboard.press("ArrowDown")
+    keyboard.press("Escape")
+    expect(widget.part("option-int8")).to_have_count(0)
+    assert notebook.page.locator(".jp-Notebook .jp-Cell").count() == 2
+    widget.choose("int8")
+    expect(widget.row("6")).to_contain_text("int8")
+    widget.wait()
+    keyboard.press("ControlOrMeta+z")
+    expect(widget.row("6")).not_to_contain_text("int8")
+    notebook.wait_for_value("len(w.recipe)", 0)
 
 
 def test_in_jupyterlab(open_notebook: OpenNotebook) -> None:
