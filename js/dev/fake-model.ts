@@ -71,6 +71,11 @@ export function unpack(text: string): DataView {
   return new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
 }
 
+export function pack(view: DataView): string {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
 export interface FakeModel extends AnyModel<Traits> {
   /** Commands sent, in order. */
   sent: Command[];

@@ -147,6 +147,12 @@ export function splitName(name: string): { head: string; tail: string } {
   return cut <= 0 ? { head: "", tail: name } : { head: name.slice(0, cut), tail: name.slice(cut) };
 }
 
+const SHORT: Record<string, string> = { float32: "fp32", float16: "fp16", bfloat16: "bf16" };
+
+export function shortPrecision(name: string): string {
+  return SHORT[name] ?? name;
+}
+
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,6 @@
 /** Which lines the table shows, and where: sort, filter, casts under their rows, positions. */
 import type { Evaluation, Program } from "./decode";
+import { shortPrecision } from "./format";
 
 export type SortKey =
   | "order"
@@ -80,7 +81,7 @@ export function castLines(program: Program, now: Evaluation): Map<number, CastLi
   for (let i = 0; i < casts.row.length; i++) {
     const row = casts.row[i];
     const line = found.get(row) ?? { count: 0, text: "", latency: 0, energy: 0, ways: new Set() };
-    const names = program.meta.precisions;
+    const names = program.meta.precisions.map(shortPrecision);
     line.count += 1;
     line.latency += casts.latency.point[i];
     line.energy += casts.energy.point[i];

@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { goldenProgram } from "../../dev/golden";
+import { costByType } from "./by-type";
+import { evaluate, knownSum, makePlan } from "./evaluate";
+import { swatchOf } from "./kinds";
+import { withMarks } from "./preview";
+
+const program = goldenProgram("SmallNet");
+const plan = makePlan(program);
+const none = new Int32Array(program.weight_leader.length);
+const before = evaluate(plan, none);
+
+describe("cost by type", () => {
+  it("adds up to the rows and their casts", () => {
+    const column = program.meta.options.findIndex(({ label }) => label === "int8 w+a");
+    const row = program.meta.names.indexOf("blocks.0.conv");
+    const now = evaluate(plan, withMarks(plan, none, [{ rows: [row], option: column }]));
+    const lines = costByType(program, before, now, "latency", 2);
+    const sum = lines.reduce((total, { after }) => total + after, 0);
+    expect(sum).toBeCloseTo(now.totals.latency_s, 12);
+    expect(lines[lines.length - 1].label).toBe("casts");
+    expect(lines.reduce((total, line) => total + line.before, 0)).toBeCloseTo(
+      knownSum(before.latency.point),
+      12,
+    );
+  });
+
+  it("folds what is beyond the limit, and loses no row", () => {
+    const lines = costByType(program, before, before, "weights", 2);
+    expect(lines).toHaveLength(2);
+    expect(lines.flatMap(({ rows }) => rows).sort((a, b) => a - b)).toEqual([
+      ...Array(program.rows).keys(),
+    ]);
+  });
+});
+
+describe("colours", () => {
+  it("come from the kind, save two labels", () => {
+    expect(swatchOf("conv", "conv 3×3")).toBe("conv");
+    expect(swatchOf("conv", "conv 1×1")).toBe("pointwise");
+    expect(swatchOf("conv", "depthwise 3×3")).toBe("depthwise");
+    expect(swatchOf("unheard-of", "x")).toBe("unknown");
+  });
+});
