@@ -4,35 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
+from talaria_widget.graph import FLOATING
 from talaria_widget.hardware import MenuOption, requested
 from talaria_widget.program import Program
-from talaria_widget.recipe import SHORT, Cast, Option
+from talaria_widget.recipe import SHORT, Cast, Option, Precision
 
 
 def menu(program: Program, asked: Sequence[Option] = ()) -> tuple[MenuOption, ...]:
     """The device's menu, and options `asked` for beside it that it can price.
 
-    Where the device runs a model as it is stored, the first line goes by the precision that
-    the model has, and the cast to that precision is no line of its own.
+    Where the device runs a model as it is stored, and every weight is stored in the baseline's
+    precision, the first line goes by that precision, and the cast to it is no line of its own.
     """
     device = program.device
     first = _definite(device.default, program.baseline)
-    if device.baseline == "stored":
-        first = replace(first, label=SHORT.get(program.baseline, "as stored"))
-    lines = [m for m in device.menu[1:] if not _is_baseline(m.option, program)]
+    plain = Cast(cast("Precision", program.baseline)) if _is_uniform(program) else None
+    if plain is not None:
+        first = replace(first, label=SHORT[plain.dtype])
+    lines = [m for m in device.menu[1:] if m.option != plain]
     offered = {m.option for m in lines}
     for option in dict.fromkeys(asked):
         line = None if option in offered else device.find(option)
-        if line is None or line is device.default or _is_baseline(option, program):
+        if line is None or line is device.default or option == plain:
             continue
         lines.append(requested(line, option))
     return (first, *(_definite(line, program.baseline) for line in lines))
 
 
-def _is_baseline(option: Option, program: Program) -> bool:
-    stored = program.device.baseline == "stored"
-    return stored and isinstance(option, Cast) and option.dtype == program.baseline
+def _is_uniform(program: Program) -> bool:
+    """Whether the device runs a model as stored, and all that options cover is its baseline."""
+    return program.device.baseline == "stored" and all(
+        weight.dtype == program.baseline
+        for weight in program.weights
+        if weight.leader == weight.name and weight.dtype in FLOATING
+    )
 
 
 def _definite(line: MenuOption, baseline: str) -> MenuOption:

@@ -1,6 +1,6 @@
 """Prices of a program by formula: a roofline per task, the container's rules per weight.
 
-    latency = max(compute, memory) + dispatch
+    latency = max(compute, memory) + unpacking + dispatch
     compute = 2 x MACs / (peak x efficiency of the class) + other FLOPs / (peak x "other")
     memory  = bytes / rate of the memory that holds them; weights that a device prefetches
               count only for what the whole's work does not hide
@@ -115,11 +115,15 @@ def _price_rows(
     moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None]
     unpriced = np.array([bool({ops[n].kind for n in t.ops} & UNPRICED) for t in tasks], bool)
     macs[unpriced] = np.nan
-    share = _floats([device.efficiency[_class(graph, ops, t)] for t in tasks])[:, None]
+    classes = [_class(graph, ops, t) for t in tasks]
+    share = _floats([device.efficiency[c] for c in classes])[:, None]
+    slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
+    slower = slower.reshape(len(tasks), len(lines))
 
     peak = np.array([device.ops_per_s.get(m.compute, np.nan) for m in lines])[None, :]
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
-    compute = 2 * macs / (peak * share) + (flops - 2 * macs) / (peak * device.efficiency["other"])
+    rest = (flops - 2 * macs) / (peak * device.efficiency["other"])
+    compute = slower * 2 * macs / (peak * share) + rest
     activations = moved * scale[None, :]
     streamed = weights.row_bytes[first] * _used(graph, tasks)[:, None]
 
@@ -127,15 +131,15 @@ def _price_rows(
     resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
     weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
     loading = streamed / weight_rate
-    decode = np.array([m.decode for m in lines])[None, :]
-    unpacking = decode * (streamed + 2 * streamed[:, :1]) / device.on_chip_bytes_per_s
-    memory = rates.of(activations) + unpacking
+    decode_s = np.array([m.decode_s for m in lines])[None, :]
+    unpacking = decode_s * streamed[:, :1] * 8 / DTYPE_BITS[program.baseline]
+    memory = rates.of(activations)
     if device.prefetch:
         memory = memory + _exposed(np.maximum(compute, memory), loading, counts) * loading
     else:
         memory = memory + loading
 
-    seconds = np.maximum(compute, memory) + device.dispatch_s
+    seconds = np.maximum(compute, memory) + unpacking + device.dispatch_s
     bound = np.where(compute >= memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
     bound[np.maximum(compute, memory) < device.dispatch_s] = BOUNDS.index("dispatch")
     bound[np.isnan(seconds)] = BOUNDS.index("unknown")

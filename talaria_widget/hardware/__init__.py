@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -27,8 +27,8 @@ class MenuOption:
     """One line of a device's menu: an option, and how the device runs it.
 
     `compute` and `activations` are precisions; `kinds` the kinds of op with weights that can
-    take it. `decode` says that weights are unpacked to the baseline's precision on every run,
-    so that they cost time instead of saving it. `reason` is set where the device cannot run
+    take it. `decode_s` is the time per weight that unpacking takes on every run, `slower` by
+    what factor kernels of a class run slower beside it. `reason` is set where the device cannot run
     it at all. `means` is the option that the default amounts to, where it has a name.
     """
 
@@ -38,7 +38,8 @@ class MenuOption:
     compute: str
     activations: str
     kinds: frozenset[str] = frozenset()
-    decode: bool = False
+    decode_s: float = 0.0
+    slower: Mapping[str, float] = field(default_factory=dict, hash=False)
     reason: str = ""
     kinds_reason: str = ""
     means: Option = None
@@ -206,7 +207,8 @@ def _menu_option(row: Mapping[str, Any], baseline: str) -> MenuOption:
         compute=row.get("compute", baseline),
         activations=row.get("activations", baseline),
         kinds=frozenset(row.get("kinds", ())),
-        decode=row.get("decode", False),
+        decode_s=row.get("decode_s", 0.0),
+        slower=row.get("slower", {}),
         reason=row.get("reason", ""),
         kinds_reason=row.get("kinds_reason", ""),
         means=option_from_json(row["means"]) if "means" in row else None,

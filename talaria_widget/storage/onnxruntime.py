@@ -29,10 +29,11 @@ def _weight(weight: Weight, option: Option) -> int:
         row = blocks * (packed(size, option.bits) + 4)
         zeros = 0 if option.symmetric else packed(blocks, option.bits)
         return weight.channels * (row + zeros)
-    # A float32 scale and an int8 zero point each: n + 5 C, C rows for an embedding (as
-    # `rewrite` writes it; onnxruntime's own dynamic quantizer gives a table one scale). A
-    # ConvInteger has only one of each.
-    is_single = is_dynamic(option) and weight.kind in ("conv", "conv_transpose")
+    # A float32 scale and an int8 zero point each: n + 5 C. An embedding has only one of each (a
+    # table that is a linear layer's weight too counts as that), and so has a ConvInteger.
+    is_single = weight.kind == "embedding" or (
+        is_dynamic(option) and weight.kind in ("conv", "conv_transpose")
+    )
     return n + 5 * (1 if is_single else scales(weight, option))
 
 
