@@ -3,6 +3,8 @@ import { defineConfig } from "vite";
 
 export default defineConfig({
   plugins: [svelte()],
+  // The page of dev/ may load the built bundle.
+  server: { fs: { allow: [".."] } },
   build: {
     outDir: "../talaria_widget/static",
     emptyOutDir: false,

@@ -1,5 +1,5 @@
-/** `?fixture=resnet&theme=dark&delay=50&answer=no`: one widget on one fixture. */
-import widget from "../src/widget";
+/** `?fixture=resnet&theme=dark&delay=50&answer=no&built`: one widget on one fixture. */
+import type { AnyWidget } from "@anywidget/types";
 import { type FakeModel, type Fixture, fakeModel } from "./fake-model";
 
 declare global {
@@ -18,6 +18,10 @@ const silent = query.get("answer") === "no";
 window.model = fakeModel(fixture, silent ? null : Number(query.get("delay") ?? 30));
 const el = document.querySelector<HTMLElement>("#widget")!;
 el.style.width = query.has("width") ? `${query.get("width")}px` : "";
+const built = "../../talaria_widget/static/widget";
+if (query.has("built")) await import(/* @vite-ignore */ `${built}.css`);
+const source = query.has("built") ? `${built}.js` : "../src/widget.ts";
+const { default: widget } = (await import(/* @vite-ignore */ source)) as { default: AnyWidget };
 const start = performance.now();
 if (typeof widget === "object" && widget.render) {
   await widget.render({ model: window.model, el } as unknown as Parameters<

@@ -50,16 +50,26 @@ export function sortRows(program: Program, now: Evaluation, sort: Sort): Int32Ar
   return order.sort((a, b) => sign * collator.compare(texts[a], texts[b]) || a - b);
 }
 
-/** A test of rows: every word of the text occurs in the name, type, path or source. */
+/** What the search looks through, per row; made once per program. */
+const haystacks = new WeakMap<Program, string[]>();
+
+function haystacksOf(program: Program): string[] {
+  const known = haystacks.get(program);
+  if (known) return known;
+  const { names, labels, kinds, paths, sources, ops } = program.meta;
+  const made = names.map((name, row) =>
+    [name, labels[row], kinds[row], paths[row], sources[row], ...ops[row]].join("\n").toLowerCase(),
+  );
+  haystacks.set(program, made);
+  return made;
+}
+
+/** A test of rows: every word of the text occurs in the name, type, path, source or ops. */
 export function matcher(program: Program, text: string): (row: number) => boolean {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const { names, labels, kinds, paths, sources, ops } = program.meta;
-  return (row) => {
-    if (!words.length) return true;
-    const ours = [names[row], labels[row], kinds[row], paths[row], sources[row], ...ops[row]];
-    const haystack = ours.join("\n").toLowerCase();
-    return words.every((word) => haystack.includes(word));
-  };
+  if (!words.length) return () => true;
+  const texts = haystacksOf(program);
+  return (row) => words.every((word) => texts[row].includes(word));
 }
 
 export function filterRows(order: Int32Array, passes: (row: number) => boolean): Int32Array {
