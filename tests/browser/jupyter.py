@@ -98,9 +98,6 @@ class JupyterServer:
     def kernel(self, notebook: str) -> Kernel:
         return Kernel(self._runtime / f"kernel-{self.kernel_id(notebook)}.json")
 
-    def restart(self, notebook: str) -> None:
-        self._get(f"/api/kernels/{self.kernel_id(notebook)}/restart", "POST")
-
     def shut_down_kernels(self) -> None:
         for session in self._get("/api/sessions"):
             self._get(f"/api/sessions/{session['id']}", "DELETE")

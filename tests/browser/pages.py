@@ -140,6 +140,12 @@ class NotebookPage:
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
+    def restart_kernel(self) -> None:
+        """By the menu, and the dialog that asks."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile(r"^Restart Kernel…")).click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+
     def run_cell(self, index: int) -> None:
         self.page.evaluate(
             "i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index

@@ -105,7 +105,7 @@ def test_a_restart_in_the_middle_of_a_click(open_notebook: OpenNotebook) -> None
     widget.select("6")
     widget.choose("int8")
     expect(widget.root).to_have_attribute("data-state", "preview")
-    notebook.server.restart(notebook.name)
+    notebook.restart_kernel()
     widget.wait("no-kernel", timeout=60_000)
     expect(widget.part("banner")).to_contain_text("No kernel")
     expect(widget.part("option-button")).to_be_disabled()
@@ -219,7 +219,7 @@ def test_names_are_only_ever_text(open_notebook: OpenNotebook) -> None:
 BROKEN = """
 from talaria_widget import wire
 meta, blocks = wire.decode(w._program)
-meta["paths"] = None
+meta["modules"] = None
 w._program = wire.encode(meta, blocks)
 """
 
