@@ -15,6 +15,7 @@ from talaria_widget.prices import Band
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option, Recipe, option_label
 from talaria_widget.report import Report
+from talaria_widget.tables import shape_text
 from talaria_widget.wire import (
     CorrectionInfo,
     DeviceInfo,
@@ -70,7 +71,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "kinds": [task.kind for task in tasks],
         "labels": [task.label for task in tasks],
         "paths": paths,
-        "shapes": [_shape(graph.tensors[task.outputs[0]].shape) for task in tasks],
+        "shapes": [shape_text(shape) for shape in program.output_shapes],
         "sources": [str(ops[task.name].source or "") for task in tasks],
         "ops": [list(task.ops) for task in tasks],
         "modules": _modules(graph.modules, paths),
@@ -169,10 +170,6 @@ def _modules(modules: Any, paths: Sequence[str]) -> dict[str, str]:
         parts = path.split(".")
         wanted.update(".".join(parts[: i + 1]) for i in range(len(parts)))
     return {path: name for path, name in modules.items() if path in wanted}
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "?" if shape is None else "×".join(map(str, shape))
 
 
 def report_message(report: Report, program: int, recipe: int, sequence: int) -> bytes:

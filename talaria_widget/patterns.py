@@ -95,7 +95,7 @@ def fold_names(names: Iterable[str]) -> list[str]:
 
 
 def _part(text: str) -> _Part:
-    return frozenset({int(text)}) if text.isdigit() and str(int(text)) == text else text
+    return frozenset({int(text)}) if text.isdecimal() and str(int(text)) == text else text
 
 
 def _merge(folded: Sequence[tuple[_Part, ...]], place: int) -> list[tuple[_Part, ...]]:

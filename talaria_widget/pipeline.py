@@ -11,6 +11,7 @@ from typing import Any
 from talaria_widget import report as reports
 from talaria_widget.choice import Index, index, resolve
 from talaria_widget.compilers import analytic, pricing
+from talaria_widget.compilers.menu import menu
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
@@ -79,15 +80,11 @@ def compile_for(
 
 def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
     """The same program, with columns for options that the recipe asks for and it lacks."""
-    known = set(compiled.prices.options)
-    device = compiled.program.device
-    asked = [r.option for r in recipe.rules]
-    if all(option in known or device.find(option) is None for option in asked):
+    asked = [rule.option for rule in recipe.rules]
+    wanted = {line.option for line in menu(compiled.program, asked)}
+    if wanted <= set(compiled.prices.options):
         return compiled
-    prices = pricing.price(compiled.program, asked)
-    if prices.options == compiled.prices.options:
-        return compiled
-    return Compiled(compiled.program, prices, compiled.names)
+    return Compiled(compiled.program, pricing.price(compiled.program, asked), compiled.names)
 
 
 def report(compiled: Compiled, recipe: Recipe) -> Report:

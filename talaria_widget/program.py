@@ -55,19 +55,26 @@ class Program:
     `baseline` is the precision of rows without a mark, `written` that of the graph's tensors.
     `aliases` maps a tensor to the one that holds its bytes, where they differ. `removed` counts
     the ops that the toolchain drops. Of `operations` ops those in `uncounted` (by target) have
-    no known work.
+    no known work. `unsized` names stored tensors of unknown size, which `weights` lacks.
     """
 
     device: Device
     graph: Graph
     tasks: tuple[Task, ...]
     weights: tuple[StoredWeight, ...]
+    unsized: tuple[str, ...] = ()
     baseline: str = "float32"
     written: str = "float32"
     aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     removed: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     operations: int = 0
     uncounted: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...] | None]:
+        """The shape that each row gives; empty for a row that gives nothing."""
+        tensors = self.graph.tensors
+        return [tensors[t.outputs[0]].shape if t.outputs else () for t in self.tasks]
 
     def task_of_op(self) -> dict[str, int]:
         """The row of every op that runs."""

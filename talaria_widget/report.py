@@ -14,7 +14,7 @@ from talaria_widget.choice import Choice, Refusal
 from talaria_widget.prices import PROVENANCE, Evaluation, Ints, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Recipe
-from talaria_widget.tables import UNITS, change, html_table, quantity, text_table
+from talaria_widget.tables import UNITS, change, html_table, quantity, shape_text, text_table
 
 if TYPE_CHECKING:
     import pandas
@@ -112,6 +112,9 @@ class Report:
                 f"{len(graph.unused)} weights exist and do not run with these inputs; "
                 "they are counted nowhere."
             )
+        if self.program.unsized:
+            left_out = self._left_out("size_bytes")
+            notes.append(f"the size {left_out}, and is a lower bound.")
         if np.isnan(self.prices.tensor_size).any():
             notes.append("some shapes are unknown: peak memory is a lower bound.")
         mixed = int(self.after.mixed.sum())
@@ -152,7 +155,7 @@ class Report:
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Everything known of the rows, one array per figure, in order of execution."""
-        tasks, tensors = self.program.tasks, self.program.graph.tensors
+        tasks = self.program.tasks
         after, before = self.after, self.before
         signature = self.prices.row_signature
         codes = self.prices.provenance[signature, after.column]
@@ -171,7 +174,7 @@ class Report:
             of("name", "", [t.name for t in tasks]),
             of("type", "", [t.label for t in tasks]),
             of("kind", "", [t.kind for t in tasks]),
-            of("output_shape", "", [_shape(tensors[t.outputs[0]].shape) for t in tasks]),
+            of("output_shape", "", list(map(shape_text, self.program.output_shapes))),
             of("macs", "MAC", work("macs")),
             of("flops", "FLOP", work("flops")),
             of("read_bytes", "B", work("read_bytes")),
@@ -232,10 +235,23 @@ class Report:
                 failures.append(f"{name} is unknown")
             elif value > limit:
                 failures.append(self._over(name, value, limit))
-            elif self.unknown_rows and name in ("latency_s", "energy_j"):
-                failures.append(f"{name} leaves out {self.unknown_rows} rows of unknown cost")
+            elif left_out := self._left_out(name):
+                failures.append(f"{name} {left_out}")
         if failures:
             raise AssertionError("; ".join(failures) + ".")
+
+    def _left_out(self, name: str) -> str:
+        """What a total lacks, as the end of a sentence; empty where nothing is missing."""
+        tasks = self.program.tasks
+        if name in ("latency_s", "energy_j"):
+            count, what = self.unknown_rows, "rows of unknown cost"
+        elif name in ("macs", "flops"):
+            count, what = sum(getattr(t.work, name) is None for t in tasks), "rows of unknown work"
+        elif name == "peak_memory_bytes":
+            count, what = int(np.isnan(self.prices.tensor_size).sum()), "tensors of unknown shape"
+        else:
+            count, what = len(self.program.unsized), "stored tensors of unknown size"
+        return f"leaves out {count} {what}" if count else ""
 
     def _over(self, name: str, value: float, limit: float) -> str:
         unit = UNITS[name]
@@ -275,7 +291,6 @@ class Report:
         )
 
     def _totals_table(self) -> tuple[list[str], list[list[str]]]:
-        bound = "≥ " if self.unknown_rows else ""
         rows = []
         for name in ("size_bytes", "latency_s", "energy_j", "peak_memory_bytes"):
             before, now, unit = self.baseline[name], self.totals[name], UNITS[name]
@@ -283,7 +298,7 @@ class Report:
             if self.totals.get(f"{name}_low") is not None:
                 low, high = self.totals[f"{name}_low"], self.totals[f"{name}_high"]
                 band = f"{quantity(low, unit, 3)} to {quantity(high, unit, 3)}"
-            mark = bound if name in ("latency_s", "energy_j") and now is not None else ""
+            mark = "≥ " if now is not None and self._left_out(name) else ""
             rows.append(
                 [
                     name,
@@ -313,10 +328,6 @@ class Report:
             for r in order
         ]
         return ["task", "type", "MACs", "weights", "latency", "share", "option"], rows
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "?" if shape is None else "×".join(map(str, shape))
 
 
 def check_targets(targets: object) -> dict[str, float]:

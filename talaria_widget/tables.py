@@ -55,6 +55,16 @@ def change(before: float | None, after: float | None) -> str:
     return f"{share:+.1f}{SPACE}%".replace("-", "−")
 
 
+def shape_text(shape: Sequence[int] | None) -> str:
+    """A shape with its axes between crosses, or `?` where it is unknown.
+
+    Example:
+        >>> shape_text((1, 3, 224, 224)), shape_text(None)
+        ('1×3×224×224', '?')
+    """
+    return "?" if shape is None else "×".join(map(str, shape))
+
+
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Columns aligned by spaces; the first `left` columns to the left, the rest to the right."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]

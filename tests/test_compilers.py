@@ -10,7 +10,8 @@ from torch.nn import functional
 
 import talaria_widget as talaria
 from nets import Attention, Tied, small_net
-from talaria_widget import pipeline
+from talaria_widget import messages, pipeline
+from talaria_widget.choice import index
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.graph import Graph, Op, Tensor
 from talaria_widget.hardware import device, devices
@@ -189,6 +190,80 @@ def test_an_unknown_op_is_listed_and_never_free() -> None:
         report.check({"latency_s": 1.0})
 
 
+class SharedConvolution(nn.Module):
+    """One convolution run twice, each time with a norm of its own behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.first = nn.BatchNorm2d(8)
+        self.second = nn.BatchNorm2d(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.conv(self.first(self.conv(x))))
+
+
+def test_a_norm_stays_behind_a_convolution_that_runs_twice() -> None:
+    program = program_of(SharedConvolution(), torch.zeros(1, 8, 4, 4))
+    assert [task.name for task in program.tasks] == ["conv", "first", "conv#2", "second"]
+    stored = sum(weight.shape[0] for weight in program.weights if len(weight.shape) == 1)
+    assert stored == 2 * 4 * 8  # scale, shift, mean and variance of both norms
+
+
+def test_a_norm_over_another_axis_than_a_layers_outputs_stays() -> None:
+    class OverSteps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 16)
+            self.norm = nn.BatchNorm1d(5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.layer(x))
+
+    program = program_of(OverSteps(), torch.zeros(1, 5, 8))
+    assert [task.name for task in program.tasks] == ["layer", "norm"]
+    flat = program_of(nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16)), torch.zeros(1, 8))
+    assert [task.name for task in flat.tasks] == ["0"]
+
+
+def custom(outputs: tuple[str, ...], *, text: bool = False) -> talaria.Report:
+    """An op that nobody knows and a relu beside it, reading one stored tensor."""
+    tensors = {
+        "x": Tensor("x", (4,), role="input"),
+        "w": Tensor("w", (2,), "string" if text else "float32", role="constant"),
+        **{n: Tensor(n, (4,)) for n in ("z", *outputs)},
+    }
+    ops = (
+        Op("a", "unknown", "custom.mystery", inputs=("x", "w"), outputs=outputs),
+        Op("b", "activation", "relu", inputs=("x",), outputs=("z",)),
+    )
+    graph = Graph("g", "onnx", ops, tensors, ("x",), ("z",))
+    return pipeline.report(pipeline.compile_for(graph, device("cpu-avx2"), Recipe()), Recipe())
+
+
+def test_an_op_that_gives_nothing_is_a_row_without_a_shape() -> None:
+    report = custom(())
+    assert report.column("output_shape").values.tolist() == ["", "4"]
+    assert messages.program_message(
+        pipeline.Compiled(report.program, report.prices, index(report.program.graph)), [], 0
+    )
+
+
+def test_a_stored_tensor_of_unknown_size_is_said_and_never_nothing() -> None:
+    assert custom(("y",)).totals["size_bytes"] == 4 * 2
+    report = custom(("y",), text=True)
+    assert report.program.unsized == ("w",)
+    assert any("1 stored tensors of unknown size" in note for note in report.notes)
+    with pytest.raises(AssertionError, match="size_bytes leaves out 1"):
+        report.check({"size_bytes": 1e9})
+
+
+@pytest.mark.parametrize("name", ["latency_s", "energy_j", "macs", "flops"])
+def test_no_total_that_lacks_a_row_passes_a_check(name: str) -> None:
+    with pytest.raises(AssertionError, match=f"{name} leaves out 1 rows"):
+        custom(("y",)).check({name: 1e9})
+
+
 def test_an_option_beside_the_menu_gets_a_column() -> None:
     program = program_of(nn.Linear(256, 64), torch.zeros(1, 256))
     asked = Quantize(4, granularity="block", block_size=128)
@@ -197,6 +272,35 @@ def test_an_option_beside_the_menu_gets_a_column() -> None:
     assert Quantize(3) not in prices.options
     column = prices.options.index(asked)
     assert prices.weight_bytes[0, column] == 64 * 2 * (128 * 4 / 8 + 4)
+
+
+class TwoPrecisions(nn.Module):
+    """Mostly float16, with a head in float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(256, 256, bias=False).half()
+        self.head = nn.Linear(256, 10, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).float())
+
+
+@pytest.mark.parametrize("name", ["cpu-avx2", "nvidia-h100"])
+def test_a_model_of_two_precisions_can_be_cast_to_its_own(name: str) -> None:
+    inputs = torch.zeros(1, 256, dtype=torch.float16)
+    recipe = {"*": talaria.Cast("float16")}
+    report = talaria.analyze(TwoPrecisions(), inputs, device=name, recipe=recipe)
+    assert report.prices.labels[0] == "as stored"
+    assert report.baseline["size_bytes"] == 2 * 256 * 256 + 4 * 10 * 256
+    assert report.totals["size_bytes"] == 2 * 256 * 256 + 2 * 10 * 256
+
+
+def test_a_model_in_float64_can_be_cast_to_float32() -> None:
+    model, inputs = nn.Linear(64, 32).double(), torch.zeros(1, 64, dtype=torch.float64)
+    report = talaria.analyze(model, inputs, recipe={"*": talaria.Cast("float32")})
+    assert report.baseline["size_bytes"] == 8 * (64 * 32 + 32)
+    assert report.totals["size_bytes"] == 4 * (64 * 32 + 32)
 
 
 def test_fewer_bits_never_add_bytes() -> None:

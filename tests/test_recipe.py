@@ -145,6 +145,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(make, error, says) -> None:  # 
         (["x.0.0", "x.0.1", "x.1.0", "x.1.1"], ["x.[0-1].[0-1]"]),
         (["x.0.0", "x.1.1"], ["x.0.0", "x.1.1"]),
         (["a.01", "a.1"], ["a.01", "a.1"]),
+        (["a.²", "a.1", "a.٣"], ["a.²", "a.1", "a.٣"]),
     ],
 )
 def test_names_fold_into_ranges(names: list[str], patterns: list[str]) -> None:

@@ -26,6 +26,7 @@ def compile(graph: Graph, device: Device) -> Program:
         graph=graph,
         tasks=tasks,
         weights=_stored(graph, fusion),
+        unsized=_unsized(graph),
         baseline=_baseline(device, written),
         written=written,
         aliases=MappingProxyType(dict(fusion.aliases)),
@@ -176,11 +177,22 @@ def _spec(tensor: Tensor) -> str:
     return f"{tensor.shape}{tensor.dtype}"
 
 
+def _stored_roles(graph: Graph) -> frozenset[str]:
+    return STORED_ROLES | ({"constant"} if graph.framework == "onnx" else frozenset())
+
+
+def _unsized(graph: Graph) -> tuple[str, ...]:
+    """What would be stored and has no known size: text, say."""
+    names = dict.fromkeys(n for op in graph.ops for n in (*op.weights, *op.inputs))
+    roles, tensors = _stored_roles(graph), graph.tensors
+    return tuple(n for n in names if tensors[n].role in roles and tensors[n].nbytes is None)
+
+
 def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
     """What the container keeps: every weight once, folded norms as their layer's bias."""
     folded = {i for group in fusion.groups for i in group.folded}
     first = {i: group.ops[0] for group in fusion.groups for i in group.ops}
-    roles = STORED_ROLES | ({"constant"} if graph.framework == "onnx" else set())
+    roles = _stored_roles(graph)
     stored: dict[str, StoredWeight] = {}
     for i, op in enumerate(graph.ops):
         if i in folded:
@@ -188,7 +200,7 @@ def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
         layer = graph.ops[first.get(i, i)]
         for name in (*op.weights, *op.inputs):
             tensor = graph.tensors[name]
-            if tensor.role not in roles or tensor.shape is None:
+            if tensor.role not in roles or tensor.nbytes is None:
                 continue
             leader = name if tensor.role == "weight" else _leader(graph, layer, op, tensor)
             known = stored.get(name)

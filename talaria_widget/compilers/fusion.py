@@ -50,7 +50,9 @@ def fuse(graph: Graph) -> Fusion:
     readers = _readers(graph, kept, aliases)
     taken: set[int] = set()
     groups: list[Group] = []
-    state = _State(graph, aliases, constants, readers, set(_resolve(graph.outputs, aliases)))
+    users = Counter(name for op in graph.ops for name in set(op.weights))
+    outputs = set(_resolve(graph.outputs, aliases))
+    state = _State(graph, aliases, constants, readers, outputs, users)
     for i in kept:
         if i in taken:
             continue
@@ -68,6 +70,7 @@ class _State:
     constants: set[str]
     readers: Mapping[str, tuple[int, ...]]
     outputs: set[str]
+    users: Mapping[str, int]
 
     def inputs(self, op: Op) -> list[str]:
         """The tensors an op reads that are neither constants nor views."""
@@ -159,7 +162,7 @@ def _anchor(state: _State, i: int, taken: set[int]) -> Group:
     ops, folded = [i], []
     kind = state.graph.ops[i].kind
     after = _single_reader(state, state.result(i), taken)
-    if after is not None and kind in ("conv", "conv_transpose", "linear"):
+    if after is not None and _takes_norm(state, state.graph.ops[i]):
         norm = state.graph.ops[after]
         stored = norm.kind == "norm" and not norm.attrs.get("statistics", True)
         if stored and len(norm.outputs) == 1 and state.inputs(norm) == [state.result(i)]:
@@ -167,6 +170,18 @@ def _anchor(state: _State, i: int, taken: set[int]) -> Group:
             folded.append(after)
     ops, _ = _pointwise(state, ops, taken, POINTWISE - {"cast"}, external=False)
     return Group(tuple(ops), kind, tuple(folded))
+
+
+def _takes_norm(state: _State, op: Op) -> bool:
+    """Whether a norm can vanish into an op's weight: the op's own, channel by channel.
+
+    Behind a linear layer of three axes a norm runs over another axis than the layer's outputs.
+    """
+    tensors = state.graph.tensors
+    mains = [name for name in op.weights if tensors[name].role == "weight"]
+    if op.kind == "linear" and len(tensors[op.outputs[0]].shape or ()) != 2:
+        return False
+    return op.kind != "matmul" and len(mains) == 1 and state.users[mains[0]] == 1
 
 
 def _pointwise(

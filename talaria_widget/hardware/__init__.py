@@ -199,7 +199,8 @@ def _device(data: Mapping[str, Any]) -> Device:
 def _menu_option(row: Mapping[str, Any], baseline: str) -> MenuOption:
     values = dict(row["option"])
     option = option_from_json(values) if values.get("type") else None
-    label = row.get("label", option_label(option))
+    unnamed = "as stored" if baseline == "stored" else "default"
+    label = row.get("label", option_label(option, unnamed))
     return MenuOption(
         option=option,
         label=label,
