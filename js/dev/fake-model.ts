@@ -71,6 +71,23 @@ export function unpack(text: string): DataView {
   return new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
 }
 
+/** The same message with other meta data; the header may grow as it likes. */
+export function withMeta(view: DataView, changes: object): DataView {
+  const length = view.getUint32(0, true);
+  const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 4, length));
+  const { meta, blocks } = JSON.parse(text);
+  let header = JSON.stringify({ meta: { ...meta, ...changes }, blocks });
+  const size = new TextEncoder().encode(header).length;
+  header += " ".repeat((8 - ((4 + size) % 8)) % 8);
+  const head = new TextEncoder().encode(header);
+  const rest = new Uint8Array(view.buffer, view.byteOffset + 4 + length);
+  const bytes = new Uint8Array(4 + head.length + rest.length);
+  new DataView(bytes.buffer).setUint32(0, head.length, true);
+  bytes.set(head, 4);
+  bytes.set(rest, 4 + head.length);
+  return new DataView(bytes.buffer);
+}
+
 export function pack(view: DataView): string {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));

@@ -18,10 +18,14 @@ const silent = query.get("answer") === "no";
 window.model = fakeModel(fixture, silent ? null : Number(query.get("delay") ?? 30));
 const el = document.querySelector<HTMLElement>("#widget")!;
 el.style.width = query.has("width") ? `${query.get("width")}px` : "";
-const built = "../../talaria_widget/static/widget";
-if (query.has("built")) await import(/* @vite-ignore */ `${built}.css`);
-const source = query.has("built") ? `${built}.js` : "../src/widget.ts";
-const { default: widget } = (await import(/* @vite-ignore */ source)) as { default: AnyWidget };
+const sources = import.meta.glob<{ default: AnyWidget }>([
+  "../src/widget.ts",
+  "../../talaria_widget/static/widget.js",
+]);
+const styles = import.meta.glob("../../talaria_widget/static/widget.css");
+if (query.has("built")) await styles["../../talaria_widget/static/widget.css"]();
+const source = query.has("built") ? "../../talaria_widget/static/widget.js" : "../src/widget.ts";
+const { default: widget } = await sources[source]();
 const start = performance.now();
 if (typeof widget === "object" && widget.render) {
   await widget.render({ model: window.model, el } as unknown as Parameters<

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cleanup, fireEvent, render, screen, within } from "@testing-library/svelte";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type FakeModel, fakeModel } from "../dev/fake-model";
+import { type FakeModel, fakeModel, unpack, withMeta } from "../dev/fake-model";
 import { goldenFixture } from "../dev/golden";
 import App from "./App.svelte";
 
@@ -152,6 +152,20 @@ describe("the widget", () => {
       const text = readFileSync(join(folder, name), "utf-8");
       expect(text, name).not.toMatch(/\{@html|innerHTML|outerHTML|insertAdjacentHTML|\beval\(/);
     }
+  });
+
+  it("says which view broke, and keeps the rest", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const fixture = goldenFixture("SmallNet");
+    const model = show();
+    await fireEvent.click(screen.getByTestId("tab-graph"));
+    const broken = withMeta(unpack(fixture._program), { modules: null });
+    model.receive({ _program: broken });
+    const alert = await screen.findByRole("alert");
+    expect(alert.textContent).toContain("The graph could not be drawn");
+    await fireEvent.click(screen.getByTestId("tab-table"));
+    await fireEvent.click(row("blocks.0.conv"));
+    expect(screen.getByTestId("option-button")).toHaveProperty("disabled", false);
   });
 
   it("links the graph and the table", async () => {
