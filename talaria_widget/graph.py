@@ -20,7 +20,8 @@ recurrent       x, states...; weights       mode: "lstm" | "gru" | "rnn"; steps,
 embedding       indices; weight             -
 norm            x; scale?, bias?, mean?...  statistics: bool (computed here, or stored)
 pool            x                           kernel: tuple; mode: "max" | "avg"
-movement        tensors                     free: bool (an alias: no byte moves)
+movement        tensors                     free: bool (an alias: no byte moves);
+                                            zeros: True where it puts zeros around its input
 everything else tensors                     whatever helps a reader
 =============== =========================== =====================================================
 
@@ -168,6 +169,11 @@ class Op:
     def word(self) -> str:
         """The last word of the target: `add` of `torch.Tensor.add_` and `torch.Tensor.__add__`."""
         return self.target.rsplit(".", 1)[-1].strip("_").lower()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only looks at its input in another way, and no byte moves."""
+        return self.kind == "movement" and bool(self.attrs.get("free"))
 
 
 @dataclass(frozen=True, slots=True)

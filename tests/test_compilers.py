@@ -34,6 +34,19 @@ class Silu(nn.Module):
         return y * torch.sigmoid(y)
 
 
+class Padded(nn.Module):
+    """Zeros around a convolution's input, none around the next, ones around the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(3, 3, 3, bias=False) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(functional.pad(x, (0, 1, 0, 1)))
+        y = self.b(functional.pad(y, (0, 0, 0, 0)))
+        return self.c(functional.pad(y, (1, 1, 1, 1), value=1.0))
+
+
 class RootMeanSquare(nn.Module):
     """A normalisation written out."""
 
@@ -105,6 +118,17 @@ def test_gated_activation_and_written_out_norm_fuse() -> None:
     assert [(t.kind, len(t.ops)) for t in silu.tasks] == [("conv", 3)]
     norm = program_of(RootMeanSquare(), torch.zeros(1, 16))
     assert [t.kind for t in norm.tasks] == ["norm"]
+
+
+def test_a_convolution_takes_the_zeros_around_its_input() -> None:
+    program = program_of(Padded(), torch.zeros(1, 3, 8, 8))
+    assert [(t.name, t.label, len(t.ops)) for t in program.tasks] == [
+        ("a", "conv 3×3", 2),
+        ("b", "conv 3×3", 1),
+        ("pad#3", "pad", 1),
+        ("c", "conv 3×3", 1),
+    ]
+    assert dict(program.removed) == {"movement": 1}
 
 
 def test_nothing_fuses_across_a_value_that_someone_else_reads() -> None:

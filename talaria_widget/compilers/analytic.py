@@ -191,7 +191,7 @@ def _unsized(graph: Graph) -> tuple[str, ...]:
 def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
     """What the container keeps: every weight once, folded norms as their layer's bias."""
     folded = {i for group in fusion.groups for i in group.folded}
-    first = {i: group.ops[0] for group in fusion.groups for i in group.ops}
+    first = {i: group.anchor for group in fusion.groups for i in group.ops}
     roles = _stored_roles(graph)
     stored: dict[str, StoredWeight] = {}
     for i, op in enumerate(graph.ops):
@@ -204,10 +204,10 @@ def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
                 continue
             leader = name if tensor.role == "weight" else _leader(graph, layer, op, tensor)
             known = stored.get(name)
-            if known is None or (leader == name and known.kind == "embedding"):
+            if known is None or (leader == name and known.kind in ("embedding", "movement")):
                 stored[name] = _weight(tensor, op.kind, leader)
     for group in fusion.groups:
-        anchor = graph.ops[group.ops[0]]
+        anchor = graph.ops[group.anchor]
         if group.folded and len(anchor.weights) == 1:
             main = graph.tensors[anchor.weights[0]]
             assert main.shape is not None

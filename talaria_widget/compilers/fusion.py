@@ -1,7 +1,7 @@
 """Which ops a toolchain runs as one: removal of no-ops, folding of constants, fusion.
 
 The patterns are those that ONNX Runtime, Core ML and TensorRT document in common: a
-convolution or matrix product takes the normalisation, bias and activation behind it; matrix
+convolution takes the zeros put around its input; a convolution or matrix product takes the normalisation, bias and activation behind it; matrix
 product, softmax, matrix product become one attention; chains of elementwise ops become one
 pass over the data. Nothing fuses across a value that someone else reads.
 """
@@ -23,11 +23,20 @@ LONGEST_CHAIN = 16
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Ops that run as one task, in order; `folded` are norms that vanish into the weights."""
+    """Ops that run as one task, in order; `folded` are norms that vanish into the weights.
+
+    `padded`: the first op only puts zeros around what the second one reads.
+    """
 
     ops: tuple[int, ...]
     kind: str
     folded: tuple[int, ...] = ()
+    padded: bool = False
+
+    @property
+    def anchor(self) -> int:
+        """The op that the others were fused to."""
+        return self.ops[1] if self.padded else self.ops[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +102,10 @@ def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[
     kept: list[int] = []
     for i, op in enumerate(graph.ops):
         known = all(aliases.get(t, t) in constants for t in op.inputs)
-        free = op.kind == "movement" and bool(op.attrs.get("free"))
         if known and op.kind not in ("control", "unknown", "embedding") and op.word not in RANDOM:
             constants.update(op.outputs)
             removed["constant"] += 1
-        elif (free or _same_dtype_cast(graph, op)) and op.inputs:
+        elif (op.is_view or _same_dtype_cast(graph, op)) and op.inputs:
             for out in op.outputs:
                 aliases[out] = aliases.get(op.inputs[0], op.inputs[0])
             removed[op.kind] += 1
@@ -130,6 +138,11 @@ def _grow(state: _State, i: int, taken: set[int]) -> Group:
         attention = _attention(state, i, taken)
         if attention:
             return attention
+    if op.attrs.get("zeros"):
+        layer = _single_reader(state, state.result(i), taken)
+        if layer is not None and state.graph.ops[layer].kind == "conv":
+            group = _grow(state, layer, taken)
+            return Group((i, *group.ops), group.kind, group.folded, padded=True)
     if op.kind in ANCHORS:
         return _anchor(state, i, taken)
     if op.kind in CHAIN:

@@ -201,7 +201,7 @@ def _class(graph: Graph, ops: dict[str, Op], task: Task) -> str:
     if task.kind in ("linear", "matmul", "attention", "recurrent"):
         return task.kind
     if task.kind in ("conv", "conv_transpose"):
-        op = ops[task.ops[0]]
+        op = next(ops[name] for name in task.ops if ops[name].kind == task.kind)
         groups, kernel = op.attrs.get("groups", 1), op.attrs.get("kernel", ())
         shape = graph.tensors[op.inputs[0]].shape if op.inputs else None
         if groups > 1 and shape is not None and len(shape) > 1 and groups == shape[1]:

@@ -68,7 +68,7 @@ def _floating(weight: StoredWeight) -> bool:
 def _kinds(program: Program) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for op in program.graph.ops:
-        for name in op.weights:
+        for name in () if op.is_view else op.weights:
             found.setdefault(name, set()).add(op.kind)
     return {name: frozenset(kinds) for name, kinds in found.items()}
 

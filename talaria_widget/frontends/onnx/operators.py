@@ -97,10 +97,11 @@ OPERATORS: Mapping[str, Operator] = {
     **_first("movement", "Reshape Flatten Squeeze Unsqueeze", settings.free),
     **_first(
         "movement",
-        "Transpose Slice Split Expand Tile Pad DepthToSpace SpaceToDepth Trilu CenterCropPad "
+        "Transpose Slice Split Expand Tile DepthToSpace SpaceToDepth Trilu CenterCropPad "
         "Compress NonZero EyeLike ReverseSequence",
         settings.copy,
     ),
+    **_first("movement", "Pad", settings.pad),
     **_first("movement", "Shape Size", settings.free),
     **_first("movement", "ConstantOfShape Range", settings.copy),
     **_all(

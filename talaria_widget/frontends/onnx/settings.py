@@ -79,6 +79,12 @@ def copy(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attribute
     return {"free": False}
 
 
+def pad(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A border; of zeros where no other value is given, attribute or third input."""
+    plain = given.get("mode", "constant") in ("constant", b"constant") and not given.get("value")
+    return {"free": False, "zeros": plain and (len(inputs) < 3 or inputs[2] is None)}
+
+
 def statistics(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
     """A norm that computes its statistics."""
     return {"statistics": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
@@ -271,6 +271,15 @@ def movement(kind: Kind, given: Operands) -> Form:
     written = {ref.value for ref in call.mutated}
     free = not written and all(values[ref.value].storage in storages for ref in call.writes)
     return Form(kind, inputs, weights, {"free": free and bool(call.writes)})
+
+
+def pad(kind: Kind, given: Operands) -> Form:
+    """A border around a tensor: free where it is nothing wide."""
+    form = movement(kind, given)
+    if all(width == 0 for width in given.get("pad", (1,))):
+        return replace(form, attrs={"free": True})
+    zeros = given.get("mode", "constant") == "constant" and not given.get("value", 0)
+    return replace(form, attrs={**form.attrs, "zeros": zeros})
 
 
 def cast(kind: Kind, given: Operands) -> Form:

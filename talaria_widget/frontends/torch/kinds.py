@@ -48,6 +48,7 @@ _BY_FORM: tuple[tuple[str, Entry], ...] = (
         "lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
         Entry("recurrent", forms.cell, "input hx w_ih w_hh b_ih b_hh"),
     ),
+    ("pad", Entry("movement", forms.pad, "input pad mode value")),
     ("embedding", Entry("embedding", forms.embedding, "input weight")),
     ("embedding_bag", Entry("embedding", forms.embedding, "input weight offsets")),
     (
@@ -115,7 +116,7 @@ _BY_KIND: dict[Kind, str] = {
         vsplit dsplit unbind select narrow slice getitem as_strided diagonal unfold_ data real
         imag detach alias view_as_real view_as_complex adjoint
         contiguous clone cat concat concatenate stack hstack vstack dstack column_stack roll flip
-        fliplr flipud rot90 pad tile repeat repeat_interleave index_select index gather
+        fliplr flipud rot90 tile repeat repeat_interleave index_select index gather
         take take_along_dim scatter scatter_add scatter_reduce index_add index_copy index_fill
         index_put setitem copy fill zero fill_diagonal masked_select nonzero argwhere
         pixel_shuffle pixel_unshuffle channel_shuffle unfold fold im2col col2im tril triu diag
