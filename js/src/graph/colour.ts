@@ -14,5 +14,5 @@ export function costColour(share: number): string {
 
 /** Which of the two inks reads on it. */
 export function inkOn(share: number, dark: boolean): "#000" | "#fff" {
-  return dark ? (share > 0.55 ? "#000" : "#fff") : share > 0.86 ? "#fff" : "#000";
+  return dark ? (share > 0.51 ? "#000" : "#fff") : share > 0.86 ? "#fff" : "#000";
 }
