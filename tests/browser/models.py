@@ -21,9 +21,30 @@ w
 """
 LAYERS = ("0", "2", "6")
 
+# Cells that run until the test lets them go on: a file of this name appears beside the notebook.
+GO = "go-on"
 # `PyDLL` keeps the interpreter's lock: no thread of the kernel runs, as while a C extension works.
-DEAF = "import ctypes; _ = ctypes.PyDLL(None).sleep({seconds})"
-ASLEEP = "import time; time.sleep({seconds})"
+DEAF = f"""
+import ctypes
+wait = "i=0; while [ ! -e {GO} ] && [ $i -lt 1200 ]; do sleep 0.05; i=$((i+1)); done"
+_ = ctypes.PyDLL(None).system(wait.encode())
+"""
+ASLEEP = f"""
+import pathlib, time
+end = time.monotonic() + 60
+while not pathlib.Path("{GO}").exists() and time.monotonic() < end:
+    time.sleep(0.05)
+"""
+MARKING = f"""
+import pathlib, time
+end = time.monotonic() + 60
+while not pathlib.Path("{GO}").exists() and time.monotonic() < end:
+    w.mark("0", talaria.Quantize(8))
+    time.sleep(0.05)
+    w.mark("0", None)
+    time.sleep(0.05)
+w.mark("0", talaria.Quantize(8))
+"""
 
 HOSTILE = """
 import torch

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import OpenNotebook
-from browser.models import ASLEEP, DEAF, HOSTILE, LAYERS, SHOW, SMALL
+from browser.jupyter import JupyterServer
+from browser.models import ASLEEP, DEAF, GO, HOSTILE, LAYERS, MARKING, SHOW, SMALL
 from browser.pages import NotebookPage, Widget
 
 pytestmark = pytest.mark.browser
@@ -31,6 +34,19 @@ def running(notebook: NotebookPage, cell: int) -> bool:
     return "[*]" in notebook.cell(cell).inner_text()
 
 
+def let_go_on(notebook: NotebookPage) -> None:
+    (notebook.server.root / GO).touch()
+    notebook.wait_idle()
+
+
+@pytest.fixture(autouse=True)
+def stop_first(server: JupyterServer) -> Iterator[None]:
+    """Each test's cells wait anew, and none is left waiting."""
+    (server.root / GO).unlink(missing_ok=True)
+    yield
+    (server.root / GO).touch()
+
+
 def assert_agree(notebook: NotebookPage, widget: Widget, name: str = "w") -> None:
     totals = notebook.kernel.value(f"dict({name}.report.totals)")
     for total in ("size_bytes", "latency_s", "energy_j"):
@@ -38,7 +54,7 @@ def assert_agree(notebook: NotebookPage, widget: Widget, name: str = "w") -> Non
 
 
 def test_a_click_while_a_cell_sleeps(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([SMALL, SHOW, ASLEEP.format(seconds=6)])
+    notebook = open_notebook([SMALL, SHOW, ASLEEP])
     widget = start(notebook)
     before = widget.total("size_bytes")
     widget.root.evaluate(WATCH_STATES)
@@ -49,7 +65,7 @@ def test_a_click_while_a_cell_sleeps(open_notebook: OpenNotebook) -> None:
     shown = widget.total("size_bytes")
     assert shown < 0.6 * before
     assert running(notebook, 2), "the new total must show before the cell ends"
-    notebook.wait_idle()
+    let_go_on(notebook)
     widget.wait()
     assert "preview" in notebook.page.evaluate("window.states")
     assert widget.total("size_bytes") == shown
@@ -57,7 +73,7 @@ def test_a_click_while_a_cell_sleeps(open_notebook: OpenNotebook) -> None:
 
 
 def test_a_click_while_the_kernel_answers_nothing(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([SMALL, SHOW, DEAF.format(seconds=8)])
+    notebook = open_notebook([SMALL, SHOW, DEAF])
     widget = start(notebook)
     before = widget.total("size_bytes")
     notebook.run_cell(2)
@@ -69,7 +85,7 @@ def test_a_click_while_the_kernel_answers_nothing(open_notebook: OpenNotebook) -
     assert shown["size_bytes"] < 0.6 * before
     expect(widget.root).to_contain_text("preview")
     assert running(notebook, 2)
-    notebook.wait_idle()
+    let_go_on(notebook)
     widget.wait()
     assert {name: widget.total(name) for name in shown} == shown
     assert_agree(notebook, widget)
@@ -77,7 +93,7 @@ def test_a_click_while_the_kernel_answers_nothing(open_notebook: OpenNotebook) -
 
 
 def test_two_clicks_while_the_kernel_answers_nothing(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([SMALL, SHOW, DEAF.format(seconds=10)])
+    notebook = open_notebook([SMALL, SHOW, DEAF])
     widget = start(notebook)
     notebook.run_cell(2)
     notebook.page.wait_for_timeout(500)
@@ -89,7 +105,7 @@ def test_two_clicks_while_the_kernel_answers_nothing(open_notebook: OpenNotebook
     expect(widget.row("6")).to_contain_text("int8")
     expect(widget.row("2")).to_contain_text("int8")
     assert running(notebook, 2)
-    notebook.wait_idle()
+    let_go_on(notebook)
     widget.wait()
     expect(widget.row("2")).to_contain_text("int8")
     assert notebook.kernel.value("len(w.recipe)") == 2
@@ -97,7 +113,7 @@ def test_two_clicks_while_the_kernel_answers_nothing(open_notebook: OpenNotebook
 
 
 def test_a_restart_in_the_middle_of_a_click(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook([SMALL, SHOW, DEAF.format(seconds=60)])
+    notebook = open_notebook([SMALL, SHOW, DEAF])
     widget = start(notebook)
     before = widget.total("size_bytes")
     notebook.run_cell(2)
@@ -169,23 +185,14 @@ def test_a_cell_run_twice_keeps_the_recipe(open_notebook: OpenNotebook) -> None:
 
 
 def test_code_and_clicks_at_once(open_notebook: OpenNotebook) -> None:
-    busy = """
-import time
-for _ in range(40):
-    w.mark("0", talaria.Quantize(8))
-    time.sleep(0.05)
-    w.mark("0", None)
-    time.sleep(0.05)
-w.mark("0", talaria.Quantize(8))
-"""
-    notebook = open_notebook([SMALL, SHOW, busy])
+    notebook = open_notebook([SMALL, SHOW, MARKING])
     widget = start(notebook)
     notebook.run_cell(2)
     for name in ("2", "6"):
         widget.select(name)
         widget.choose("int8")
     assert running(notebook, 2)
-    notebook.wait_idle()
+    let_go_on(notebook)
     for name in LAYERS:
         expect(widget.row(name)).to_contain_text("int8")
     widget.wait()
