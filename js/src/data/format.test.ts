@@ -51,6 +51,7 @@ describe("numbers as text", () => {
     expect(difference(-107.8e-6, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("−107.8");
     expect(difference(1e-9, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("0");
     expect(share(1, 4)).toBe("25.0\u202f%");
+    expect(share(3, 3)).toBe("100\u202f%");
     expect(count(25_557_032)).toBe("25.6\u202fM");
     expect(inUnitOf(0.001335, 0.000035, "s")).toBe("0.035\u202fms");
   });

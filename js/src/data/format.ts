@@ -96,6 +96,7 @@ export function difference(value: number, scale: Scale): string {
 export function share(part: number, whole: number): string {
   if (Number.isNaN(part) || !(whole > 0)) return "?";
   if (part === 0) return "0";
+  if (part === whole) return `100${THIN}%`;
   const percent = (part / whole) * 100;
   return percent < 0.05 ? `<${THIN}0.1${THIN}%` : `${plain(percent, 1)}${THIN}%`;
 }
