@@ -150,10 +150,11 @@ def show(
 
     on = read_device(device)
     key = _identity(model)
-    kept = recipe is None and bool(_last.get(key))
-    start = _last.get(key, Recipe()) if recipe is None else mapping_or_recipe(recipe)
     graph = pipeline.capture(model, inputs)
-    view = widgets.Talaria(graph, on, start, notice=widgets.KEPT if kept else "")
+    start, notice = mapping_or_recipe(recipe), ""
+    if recipe is None and _last.get(key):
+        start, notice = widgets.take_up(graph, on, _last[key])
+    view = widgets.Talaria(graph, on, start, notice=notice)
     view._saved = _keeper(model, key)
     return view
 

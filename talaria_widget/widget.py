@@ -141,8 +141,19 @@ class Talaria(anywidget.AnyWidget):
         if isinstance(value, str) and value in self._own_devices:
             return value
         found = device(value)
+        present = self._compiled.program.device
+        if found.name == present.name and found != present:
+            self._switch(found)
         self._own_devices[found.name] = found
         return found.name
+
+    def _check_offered(self, value: Any) -> str:
+        """A device by the name that the page's menu has; a file is for code to name."""
+        if isinstance(value, str) and value in self._own_devices:
+            return value
+        if isinstance(value, str) and value.endswith(".toml"):
+            raise ValueError(f"the page reads no files: set w.device = {value!r} in code.")
+        return device(value).name
 
     def _check_selection(self, value: Sequence[str]) -> list[str]:
         known = {task.name for task in self._compiled.program.tasks}
@@ -156,9 +167,10 @@ class Talaria(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page sets; what is refused goes back to the page, with the reason."""
         refused: dict[str, str] = {}
-        for name in sync_data.keys() & CHECKS.keys():
+        checks = {**CHECKS, "device": Talaria._check_offered}
+        for name in sync_data.keys() & checks.keys():
             try:
-                CHECKS[name](self, sync_data[name])
+                checks[name](self, sync_data[name])
             except (ValueError, TypeError, OSError) as error:
                 refused[name] = str(error)
         super().set_state({k: v for k, v in sync_data.items() if k not in refused})
@@ -171,15 +183,25 @@ class Talaria(anywidget.AnyWidget):
     @traitlets.observe("device")
     def _device_changed(self, change: Any) -> None:
         with self._lock:
-            before = self._compiled
-            if change["new"] == before.program.device.name:
+            present = self._compiled.program.device.name
+            if change["new"] == present:
                 return
-            on = self._own_devices[change["new"]]
-            recipe = self._history.now
-            self._compiled = pipeline.compile_for(self._graph, on, recipe, self._names)
+            try:
+                self._switch(self._own_devices[change["new"]])
+            except ValueError:
+                self._own_devices.pop(change["new"], None)
+                self.device = present
+                raise
+
+    def _switch(self, on: Device) -> None:
+        """Compile for a device, or raise and leave everything as it was."""
+        with self._lock:
+            before, recipe = self._compiled, self._history.now
+            compiled = pipeline.compile_for(self._graph, on, recipe, self._names)
+            self._now = pipeline.report(compiled, recipe)
+            self._compiled = compiled
             self._revisions["program"] += 1
-            self._now = pipeline.report(self._compiled, recipe)
-            selection = _carried(self.selection, before, self._compiled)
+            selection = _carried(self.selection, before, compiled)
             with self.hold_sync():
                 self._program = self._program_message()
                 self._publish()
@@ -238,7 +260,7 @@ class Talaria(anywidget.AnyWidget):
             self._sequence = sequence
             try:
                 handler(self, content)
-            except (ValueError, TypeError, IndexError) as error:
+            except (ValueError, TypeError, LookupError) as error:
                 with self.hold_sync():
                     self._publish(_status(error=str(error), sequence=sequence))
 
@@ -296,6 +318,15 @@ class Talaria(anywidget.AnyWidget):
     def _static(self) -> dict[str, str]:
         html = f'<div class="talaria-static">{self._now._repr_html_()}</div>'
         return {"text/html": html, "text/plain": repr(self._now)}
+
+
+def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
+    """The recipe of a model's last widget and what to say of it; none if it fits no longer."""
+    try:
+        resolve(index(graph), kept, on)
+    except ValueError as error:
+        return Recipe(), f"The recipe of the last widget of this model is dropped: {error}"
+    return kept, KEPT
 
 
 def _one_output_is_enough() -> bool:

@@ -50,6 +50,31 @@ def test_a_file_that_lacks_a_key_or_is_no_toml(tmp_path: Path) -> None:
         device(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("linear = 0.8\n", "", "lacks the key 'linear'"),
+        ("ops_per_s = 103.8e9", "ops_per_s = 0", r"compute\.float32\.ops_per_s is 0: .* more than"),
+        ("ops_per_s = 103.8e9", 'ops_per_s = "fast"', "is 'fast': write a number"),
+        ("seconds = 3e-6", "seconds = -1", "zero or more"),
+        ('compute = "int8"', 'compute = "int9"', "compute: 'int9' is none of"),
+        ('activations = "int8"', 'activations = "int9"', "activations: 'int9' is none of"),
+        ('baseline = "stored"', 'baseline = "float17"', "baseline: 'float17' is none of"),
+        ("[compute.float16]", "[compute.float17]", "compute: 'float17' is none of"),
+        ('kinds = ["linear"]', 'kinds = ["lineer"]', "kinds: 'lineer' is none of"),
+        ('dtype = "float16"', 'dtyp = "float16"', "Cast does not take"),
+        ("[band]", "band = 3\n[other]", "not subscriptable"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, old: str, new: str, says: str) -> None:
+    text = (HERE / "cpu-avx2.toml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "bad.toml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"bad\.toml:? .*{says}"):
+        device(path)
+
+
 def test_a_menu_line_stands_for_its_family() -> None:
     on = device("cpu-avx2")
     wide = talaria.Quantize(4, granularity="block", block_size=128)

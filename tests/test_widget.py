@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 import talaria_widget as talaria
 from nets import small_net
 from talaria_widget import _api
+from talaria_widget.hardware import HERE
 from talaria_widget.prices import evaluate
 from talaria_widget.widget import Talaria
 from talaria_widget.wire import decode, encode
@@ -150,6 +152,54 @@ def test_what_the_page_may_not_set_is_sent_back_with_the_reason(widget: Talaria)
     assert "did you mean 'cpu-avx2'" in widget._status["error"]
     widget.set_state({"targets": {"latency_s": 0.008}})
     assert widget.targets == {"latency_s": 0.008}
+
+
+def own_device(path: Path, name: str, *changes: tuple[str, str]) -> Path:
+    """The default device under another name, with some of its text changed."""
+    text = (HERE / "cpu-avx2.toml").read_text(encoding="utf-8")
+    for old, new in (('name = "cpu-avx2"', f'name = "{name}"'), *changes):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_device_file_is_for_code_to_name(widget: Talaria, tmp_path: Path) -> None:
+    path = own_device(tmp_path / "mine.toml", "mine")
+    widget.set_state({"device": str(path)})
+    assert widget.device == "cpu-avx2"
+    assert "reads no files" in widget._status["error"]
+    widget.device = path
+    assert widget.device == "mine"
+    widget.set_state({"device": "cpu-avx2"})
+    widget.set_state({"device": "mine"})
+    assert widget.report.program.device.name == "mine"
+
+
+def test_a_device_file_that_was_changed_is_read_again(widget: Talaria, tmp_path: Path) -> None:
+    path = own_device(tmp_path / "mine.toml", "mine")
+    widget.device = path
+    before = widget.report.totals["latency_s"]
+    widget.device = own_device(path, "mine", ("seconds = 3e-6", "seconds = 3e-3"))
+    assert widget.report.totals["latency_s"] > 100 * before
+    meta, _ = decode(widget._report)
+    assert meta["totals"]["latency_s"] == widget.report.totals["latency_s"]
+
+
+def test_a_device_that_cannot_be_priced_leaves_the_old(widget: Talaria, tmp_path: Path) -> None:
+    container = ('container = "onnxruntime"', 'container = "gguf"')
+    with pytest.raises(ValueError, match="gguf"):
+        widget.device = own_device(tmp_path / "bad.toml", "bad", container)
+    assert widget.device == widget.report.program.device.name == "cpu-avx2"
+
+
+def test_a_kept_recipe_that_fits_no_longer_is_dropped_and_said() -> None:
+    model = small_net()
+    talaria.show(model, IMAGE).mark("fc", INT8)
+    model.fc = nn.Sequential(nn.Linear(16, 10))  # type: ignore[assignment]
+    widget = talaria.show(model, IMAGE)
+    assert widget.recipe == talaria.Recipe()
+    assert "dropped: rule 'fc' matches no layer" in widget._status["notice"]
 
 
 def test_a_rule_that_hits_nothing_raises_and_changes_nothing(widget: Talaria) -> None:

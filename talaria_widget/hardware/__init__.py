@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from talaria_widget.hardware.check import check
 from talaria_widget.recipe import Cast, Option, Quantize, option_from_json, option_label
 
 HERE = Path(__file__).parent
@@ -157,18 +158,22 @@ def _read(path: Path) -> Device:
 def _parse(path: Path) -> Device:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _device(data)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path.name} is no TOML: {error}.") from error
+    try:
+        check(data)
+        return _device(data)
     except KeyError as error:
         raise ValueError(f"{path.name} lacks the key {error}.") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _device(data: Mapping[str, Any]) -> Device:
     baseline = data["baseline"]
     menu = tuple(_menu_option(row, baseline) for row in data["option"])
     if menu[0].option is not None:
-        raise ValueError(f"{data['name']}: the first option must be the default (`type` left out).")
+        raise ValueError("the first option must be the default (`type` left out).")
     return Device(
         name=data["name"],
         title=data["title"],
