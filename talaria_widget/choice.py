@@ -60,7 +60,8 @@ def index(graph: Graph) -> Index:
         names = {op.name} | ({base[0]} if base[0] and base[2].isdigit() else set())
         for name in names:
             exact.setdefault(name, []).append(i)
-        mains = [w for w in op.weights if graph.tensors[w].role == "weight"]
+        weights = () if op.is_view else op.weights
+        mains = [w for w in weights if graph.tensors[w].role == "weight"]
         for weight in mains:
             users.setdefault(weight, []).append(i)
         if mains:

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import talaria_widget as talaria
 from nets import SmallNet, Tied, small_net
@@ -117,7 +118,7 @@ def test_the_statement_names_what_was_refused() -> None:
     ("change", "error", "says"),
     [
         ({"to": "coreml"}, ValueError, 'only "onnx"'),
-        ({"recipe": {"fc": talaria.Cast("float16")}}, ValueError, "cannot write"),
+        ({"recipe": {"fc": talaria.Quantize(8, symmetric=False)}}, ValueError, "cannot write"),
         ({"recipe": {"nothing": INT8}}, ValueError, "matches no layer"),
         ({"model": {"fc.weight": 1}}, TypeError, "state dict"),
         ({"model": "nowhere.onnx"}, FileNotFoundError, "nowhere"),
@@ -130,6 +131,51 @@ def test_what_cannot_be_written(
     arguments = {"model": small_net(), "recipe": {}, "inputs": IMAGE, **change}
     with pytest.raises(error, match=says):
         talaria.apply(**arguments)  # type: ignore[arg-type]
+
+
+class BothWays(nn.Module):
+    """One matrix transposed, another used both ways round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turned = nn.Parameter(torch.randn(64, 64))
+        self.both = nn.Linear(64, 64, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(self.both(x) @ self.turned.T, self.both.weight.t())
+
+
+def test_a_weight_that_is_turned_is_compressed_like_any_other() -> None:
+    torch.manual_seed(0)
+    model, inputs = BothWays().eval(), torch.randn(1, 64)
+    statement = talaria.apply(model, {"*": INT8}, inputs).statement
+    assert not statement.refused
+    assert statement.real_bytes == statement.predicted_bytes == 2 * (64 * 64 + 5 * 64)
+    assert statement.output_difference is not None
+    assert statement.output_difference < 0.05
+
+
+def test_blocks_cannot_be_read_both_ways_round() -> None:
+    blocks = talaria.Quantize(4, granularity="block")
+    with pytest.raises(ValueError, match=r"'both\.weight' in blocks: it is used by"):
+        talaria.apply(BothWays().eval(), {"both": blocks}, torch.randn(1, 64))
+
+
+def test_a_layer_takes_the_norm_behind_it() -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(64)
+    norm.running_mean, norm.running_var = torch.randn(64), torch.rand(64) + 0.5
+    model = nn.Sequential(nn.Linear(32, 64), norm, nn.ReLU(), nn.Linear(64, 8)).eval()
+    statement = talaria.apply(model, {}, torch.randn(1, 32)).statement
+    assert statement.real_bytes == statement.predicted_bytes == 4 * (33 * 64 + 65 * 8)
+    assert statement.output_difference is not None
+    assert statement.output_difference < 1e-5
+
+
+def test_a_model_in_float16_is_not_said_to_be_written_in_float32() -> None:
+    model = nn.Linear(64, 64).half().eval()
+    with pytest.raises(ValueError, match="stored as float16"):
+        talaria.apply(model, {"*": talaria.Cast("float32")}, torch.randn(1, 64).half())
 
 
 def test_training_mode_is_refused() -> None:

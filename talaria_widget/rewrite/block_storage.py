@@ -18,13 +18,14 @@ def store_blocks(draft: Draft, weight: Weight, parts: dict[str, list[str]]) -> N
     """Store a linear layer's weight in blocks and compute its products from them.
 
     Raises:
-        ValueError: a weight that is used otherwise than by a matrix product.
+        ValueError: a weight that is used otherwise than by matrix products, all one way round.
     """
     option = weight.option
     assert isinstance(option, Quantize)
     assert option.block_size is not None
     values = draft.array(weight.tensor)
-    odd = next((use.node for use in weight.uses if not _product(use, values.ndim)), None)
+    same = [use for use in weight.uses if _product(use, values.ndim) and use.axis == weight.axis]
+    odd = next((use.node for use in weight.uses if use not in same), None)
     if odd is not None or not weight.uses or weight.axis is None:
         what = "nothing" if odd is None else f"{odd.op_type} {odd.name!r}"
         raise ValueError(

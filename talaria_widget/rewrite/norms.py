@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, as every toolchain does."""
+"""Batch normalisation folded into the layer before it, as every toolchain does."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from talaria_widget.rewrite.draft import Draft, attribute
+from talaria_widget.rewrite.uses import is_plain
 
 EPSILON = 1e-5
 
 
 def fold_norms(model: ModelProto) -> ModelProto:
-    """A model without the BatchNormalization nodes that follow a convolution.
+    """A model without the BatchNormalization nodes that follow a convolution or a Gemm.
 
-    The convolution keeps its weight's name and gets a bias `<weight's stem>.bias` where it
+    The layer keeps its weight's name and gets a bias `<weight's stem>.bias` where it
     had none; its output takes the norm's name. With per-channel gain
     `g = scale / sqrt(variance + epsilon)`: weight x g, and (bias - mean) x g + shift.
-    Left alone: norms in training mode, weights used twice, convolutions read by others too.
+    Left alone: norms in training mode, weights used twice, layers read by others too.
     """
     draft = Draft(model)
     producers = draft.producers()
@@ -30,7 +31,9 @@ def fold_norms(model: ModelProto) -> ModelProto:
 
 
 def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
-    if conv.op_type not in ("Conv", "ConvTranspose") or attribute(norm, "training_mode", 0):
+    if conv.op_type not in ("Conv", "ConvTranspose", "Gemm") or attribute(norm, "training_mode", 0):
+        return False
+    if conv.op_type == "Gemm" and not _is_layer(draft, conv):
         return False
     if conv.op_type == "ConvTranspose" and attribute(conv, "group", 1) != 1:
         return False
@@ -46,13 +49,20 @@ def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
     )
 
 
+def _is_layer(draft: Draft, gemm: NodeProto) -> bool:
+    """Whether a Gemm adds no more than a vector to its product."""
+    added = gemm.input[2] if len(gemm.input) > 2 else ""
+    vector = not added or (added in draft.stored and len(draft.stored[added].dims) == 1)
+    return is_plain(gemm) and vector
+
+
 def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     scale, shift, mean, variance = (_wide(draft, name) for name in norm.input[1:5])
     gain = scale / np.sqrt(variance + attribute(norm, "epsilon", EPSILON))
     name = conv.input[1]
     weight = _wide(draft, name)
     dtype = draft.array(name).dtype
-    axis = 0 if conv.op_type == "Conv" else 1
+    axis = 0 if conv.op_type == "Conv" or attribute(conv, "transB", 0) else 1
     shape = [1] * weight.ndim
     shape[axis] = -1
     draft.replace(name, (weight * gain.reshape(shape)).astype(dtype))

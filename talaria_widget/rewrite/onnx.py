@@ -124,7 +124,7 @@ def _examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:
     if tensor not in draft.stored:
         raise ValueError(f"the file stores no weight {tensor!r}; apply needs it for {name!r}.")
     if writer is _as_stored:
-        return Weight(name, tensor, option, (), None)
+        return _kept(draft, Weight(name, tensor, option, (), None))
     static = isinstance(option, Quantize) and option.activations is not None
     dtype = draft.array(tensor).dtype
     if dtype != np.float32 and (dtype != np.float16 or writer is not store_integers or static):
@@ -142,6 +142,13 @@ def _examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:
     per_tensor = isinstance(option, Quantize) and option.granularity == "tensor"
     axis = None if per_tensor else channel_axis(found)
     return Weight(name, tensor, option, tuple(found), axis, static)
+
+
+def _kept(draft: Draft, weight: Weight) -> Weight:
+    dtype = draft.array(weight.tensor).dtype
+    if weight.option is not None and dtype != np.float32:
+        raise ValueError(f"apply cannot write {weight.name!r} in float32: it is stored as {dtype}.")
+    return weight
 
 
 def _integer(use: Use) -> bool:

@@ -16,7 +16,7 @@ def traffic(graph: Graph, op: Op) -> Traffic:
     data movement reads what it writes and no more (a slice does not read the whole), and an
     embedding reads the rows it is asked for.
     """
-    if op.kind == "movement" and op.attrs.get("free"):
+    if op.is_view:
         return 0, 0, 0
     weights = _sum(graph, op.weights)
     read, written = _sum(graph, op.inputs), _sum(graph, op.outputs)
