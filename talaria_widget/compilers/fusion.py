@@ -1,9 +1,10 @@
 """Which ops a toolchain runs as one: removal of no-ops, folding of constants, fusion.
 
 The patterns are those that ONNX Runtime, Core ML and TensorRT document in common: a
-convolution takes the zeros put around its input; a convolution or matrix product takes the normalisation, bias and activation behind it; matrix
-product, softmax, matrix product become one attention; chains of elementwise ops become one
-pass over the data. Nothing fuses across a value that someone else reads.
+convolution takes the zeros put around its input; a convolution or matrix product takes the
+normalisation, bias and activation behind it; matrix product, softmax, matrix product become
+one attention; chains of elementwise ops become one pass over the data. Nothing fuses across a
+value that someone else reads.
 """
 
 from __future__ import annotations
