@@ -128,7 +128,7 @@ OPTION_TYPES: dict[str, type[Quantize] | type[Cast]] = {"Quantize": Quantize, "C
 
 
 def _literal(value: object) -> str:
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def option_label(option: Option, default: str = "default") -> str:
