@@ -92,7 +92,7 @@ def test_a_recipe_is_the_code_it_prints() -> None:
     twice = Recipe([Rule("a", Quantize(8)), Rule("b", None), Rule("a", None)])
     assert eval(twice.to_python(), {"talaria": talaria}) == twice
     assert eval(Recipe().to_python(), {"talaria": talaria}) == Recipe()
-    odd = Recipe({name: None for name in ("é🙂", 'a"b', "a\\nb", "a\nb", "[0]*", "it's")})
+    odd = Recipe(dict.fromkeys(("é🙂", 'a"b', "a\\nb", "a\nb", "[0]*", "it's")))
     assert eval(odd.to_python(), {"talaria": talaria}) == odd
     assert Recipe.from_json(odd.to_json()) == odd
 
