@@ -161,13 +161,23 @@ def test_blocks_cannot_be_read_both_ways_round() -> None:
         talaria.apply(BothWays().eval(), {"both": blocks}, torch.randn(1, 64))
 
 
-def test_a_layer_takes_the_norm_behind_it() -> None:
+@pytest.mark.parametrize(
+    ("layer", "norm", "shape", "elements"),
+    [
+        (nn.Linear(32, 64), nn.BatchNorm1d(64), (1, 32), 33 * 64),
+        (nn.ConvTranspose2d(8, 12, 3), nn.BatchNorm2d(12), (1, 8, 5, 5), 8 * 12 * 9 + 12),
+        (nn.ConvTranspose2d(8, 12, 3, groups=4), nn.BatchNorm2d(12), (1, 8, 5, 5), 8 * 3 * 9 + 12),
+    ],
+)
+def test_a_layer_takes_the_norm_behind_it(
+    layer: nn.Module, norm: nn.BatchNorm2d, shape: tuple[int, ...], elements: int
+) -> None:
     torch.manual_seed(0)
-    norm = nn.BatchNorm1d(64)
-    norm.running_mean, norm.running_var = torch.randn(64), torch.rand(64) + 0.5
-    model = nn.Sequential(nn.Linear(32, 64), norm, nn.ReLU(), nn.Linear(64, 8)).eval()
-    statement = talaria.apply(model, {}, torch.randn(1, 32)).statement
-    assert statement.real_bytes == statement.predicted_bytes == 4 * (33 * 64 + 65 * 8)
+    channels = norm.num_features
+    norm.running_mean, norm.running_var = torch.randn(channels), torch.rand(channels) + 0.5
+    norm.weight.data = torch.rand(channels) + 0.5
+    statement = talaria.apply(nn.Sequential(layer, norm).eval(), {}, torch.randn(shape)).statement
+    assert statement.real_bytes == statement.predicted_bytes == 4 * elements
     assert statement.output_difference is not None
     assert statement.output_difference < 1e-5
 

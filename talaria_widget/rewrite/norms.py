@@ -35,8 +35,6 @@ def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
         return False
     if conv.op_type == "Gemm" and not _is_layer(draft, conv):
         return False
-    if conv.op_type == "ConvTranspose" and attribute(conv, "group", 1) != 1:
-        return False
     made, weight = conv.output[0], conv.input[1]
     constants = [*norm.input[1:5], *(name for name in conv.input[1:] if name)]
     return (
@@ -62,10 +60,7 @@ def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     name = conv.input[1]
     weight = _wide(draft, name)
     dtype = draft.array(name).dtype
-    axis = 0 if conv.op_type == "Conv" or attribute(conv, "transB", 0) else 1
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    draft.replace(name, (weight * gain.reshape(shape)).astype(dtype))
+    draft.replace(name, (weight * _spread(conv, gain, weight.shape)).astype(dtype))
     old = conv.input[2] if len(conv.input) > 2 else ""
     bias = ((_wide(draft, old) if old else 0.0) - mean) * gain + shift
     if old and len(draft.readers(old)) == 1 and old not in draft.captured | draft.outputs:
@@ -78,6 +73,23 @@ def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     conv.input.append(new)
     conv.output[0] = norm.output[0]
     draft.remove([norm])
+
+
+def _spread(
+    conv: NodeProto, gain: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Gains per output channel, as a weight of this shape takes them.
+
+    That of a transposed convolution is (C_in, C_out / groups, ...), group below group.
+    """
+    ones = [1] * (len(shape) - 2)
+    if conv.op_type == "ConvTranspose":
+        groups = int(attribute(conv, "group", 1))
+        by_group = gain.reshape(groups, -1)
+        return np.repeat(by_group, shape[0] // groups, axis=0).reshape(*shape[:2], *ones)
+    if conv.op_type == "Conv" or attribute(conv, "transB", 0):
+        return gain.reshape(-1, 1, *ones)
+    return gain.reshape(1, -1)
 
 
 def _wide(draft: Draft, name: str) -> NDArray[np.float64]:
