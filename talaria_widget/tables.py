@@ -94,6 +94,6 @@ def html_table(
     )
     return (
         f'<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
-        f'<caption style="text-align:left;padding:4px 8px">{escape(caption)}</caption>'
+        f'<caption style="text-align:left;white-space:nowrap;padding:4px 8px">{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
