@@ -11,6 +11,8 @@ export interface Figures {
   program: Program;
   plan: Plan;
   choice: Int32Array;
+  /** What most names begin with. */
+  prefix: string;
   before: Evaluation;
   now: Evaluation;
   scales: Record<Metered, Scale>;

@@ -10,6 +10,7 @@ import {
   parts,
   quantity,
   share,
+  sharedPrefix,
   splitName,
 } from "./format";
 
@@ -47,6 +48,14 @@ describe("numbers as text", () => {
     expect(change(Number.NaN, 1)).toBe("?");
   });
 
+  it("finds what most names begin with", () => {
+    const names = ["net.layer.0.a", "net.layer.1.a", "net.layer.2.a", "net.layer.3.a", "net.b"];
+    expect(sharedPrefix(names)).toBe("net.");
+    expect(sharedPrefix([...names, "net.layer.4.a", "net.layer.5.a"])).toBe("net.layer.");
+    expect(sharedPrefix(["a", "b"])).toBe("");
+    expect(sharedPrefix([])).toBe("");
+  });
+
   it("writes differences, shares and counts", () => {
     expect(difference(-107.8e-6, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("−107.8");
     expect(difference(1e-9, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("0");
@@ -59,6 +68,8 @@ describe("numbers as text", () => {
   it("splits a name before its last component", () => {
     expect(splitName("layer4.1.conv2")).toEqual({ head: "layer4.1", tail: ".conv2" });
     expect(splitName("fc")).toEqual({ head: "", tail: "fc" });
+    expect(splitName("net.layer.1.conv", "net.layer.")).toEqual({ head: "…1", tail: ".conv" });
+    expect(splitName("fc", "net.")).toEqual({ head: "", tail: "fc" });
   });
 });
 

@@ -142,8 +142,27 @@ export function parseQuantity(text: string, unit: "s" | "B" | "J", shown = ""): 
   return factor === undefined || !(value > 0) ? Number.NaN : value * factor;
 }
 
+/** What most names begin with, to a separator: said once, it need not be said in each. */
+export function sharedPrefix(names: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) {
+    for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
+      const prefix = name.slice(0, at + 1);
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
+    }
+  }
+  let longest = "";
+  for (const [prefix, count] of counts) {
+    if (count > names.length * MOST_NAMES && prefix.length > longest.length) longest = prefix;
+  }
+  return longest;
+}
+
+const MOST_NAMES = 0.8;
+
 /** Where a name gives way: the middle; the last component never. */
-export function splitName(name: string): { head: string; tail: string } {
+export function splitName(full: string, prefix = ""): { head: string; tail: string } {
+  const name = prefix && full.startsWith(prefix) ? `…${full.slice(prefix.length)}` : full;
   const cut = Math.max(name.lastIndexOf("."), name.lastIndexOf("/"));
   return cut <= 0 ? { head: "", tail: name } : { head: name.slice(0, cut), tail: name.slice(cut) };
 }

@@ -36,6 +36,16 @@ describe("boxes", () => {
     expect(boxes[0].children).toHaveLength(2);
   });
 
+  it("open a module that is little more than one of its parts", () => {
+    const blocks = ["0", "1", "2", "3"].flatMap((block) =>
+      ["a", "b"].map((part) => `net.layer.${block}.${part}`),
+    );
+    const names = ["net.stem", ...blocks, "net.head", "classifier"];
+    const boxes = makeBoxes(named(names, names));
+    expect(boxes.map(({ label }) => label)).toEqual(["stem", "layer", "head", "classifier"]);
+    expect(boxes[1].children.map(({ label }) => label)).toEqual([".0", ".1", ".2", ".3"]);
+  });
+
   it("come from the names where a format has no modules", () => {
     const names = ["a.0.conv", "a.1.conv", "b.conv", "Relu"];
     const boxes = makeBoxes(named(names, ["", "", "", ""]));

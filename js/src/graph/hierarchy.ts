@@ -26,6 +26,9 @@ interface Node {
 /** More boxes than this at one level are gathered into spans of rows. */
 const MOST = 48;
 
+/** The share of the rows from which one part is the whole but for its ends. */
+const LARGE = 0.6;
+
 export function makeBoxes(program: Program): Box[] {
   const { names, modules } = program.meta;
   const root = emptyNode("", "");
@@ -39,8 +42,20 @@ export function makeBoxes(program: Program): Box[] {
     if (!only.children.size) break;
     top = only;
   }
-  const boxes = [...top.children.values()].map((node) => boxOf(node, modules, 1));
+  const boxes = unwrap([...top.children.values()]).map((node) => boxOf(node, modules, 1));
   return gather(boxes, names).sort((a, b) => a.rows[0] - b.rows[0]);
+}
+
+/** Without the modules that only hold one large part beside a few small ones. */
+function unwrap(stages: Node[]): Node[] {
+  const total = stages.reduce((sum, { rows }) => sum + rows.length, 0);
+  const wraps = ({ rows, children }: Node) =>
+    children.size > 1 &&
+    rows.length > LARGE * total &&
+    [...children.values()].some((inner) => inner.rows.length > LARGE * rows.length);
+  const at = stages.findIndex(wraps);
+  if (at < 0) return stages;
+  return unwrap([...stages.slice(0, at), ...stages[at].children.values(), ...stages.slice(at + 1)]);
 }
 
 /** Module paths; where a format has none, the names themselves. */
