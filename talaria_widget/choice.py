@@ -38,22 +38,30 @@ class Choice:
     hits: tuple[tuple[int, ...], ...]
 
 
+Form = tuple[tuple[int, ...] | None, str, int, frozenset[str]]
+"""Shape, dtype, output axis and kinds of users: weights alike in these take the same options."""
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A graph's names, ready to be matched: by exact name, and per op what patterns see."""
+    """A graph's names, ready to be matched: by exact name, and per op what patterns see.
+
+    `owners` are the ops with weights, `users` the ops of each weight.
+    """
 
     graph: Graph
     exact: Mapping[str, tuple[int, ...]]
     classes: tuple[tuple[str, ...], ...]
-    owners: tuple[int, ...]
+    owners: Mapping[int, str]
     users: Mapping[str, tuple[int, ...]]
+    forms: Mapping[str, Form]
 
 
 def index(graph: Graph) -> Index:
     """What `resolve` looks up in a graph; made once per graph."""
     exact: dict[str, list[int]] = {}
     users: dict[str, list[int]] = {}
-    owners: list[int] = []
+    owners: dict[int, str] = {}
     classes: list[tuple[str, ...]] = []
     for i, op in enumerate(graph.ops):
         base = op.name.rpartition("#")
@@ -65,15 +73,21 @@ def index(graph: Graph) -> Index:
         for weight in mains:
             users.setdefault(weight, []).append(i)
         if mains:
-            owners.append(i)
+            owners[i] = op.name
         classes.append(_enclosing_classes(op.path, graph.modules))
     return Index(
         graph,
         {name: tuple(ops) for name, ops in exact.items()},
         tuple(classes),
-        tuple(owners),
+        owners,
         {name: tuple(ops) for name, ops in users.items()},
+        {name: _form(graph, name, ops) for name, ops in users.items()},
     )
+
+
+def _form(graph: Graph, weight: str, users: Collection[int]) -> Form:
+    tensor = graph.tensors[weight]
+    return tensor.shape, tensor.dtype, axis(tensor), frozenset(graph.ops[i].kind for i in users)
 
 
 def _enclosing_classes(path: str, modules: Mapping[str, str]) -> tuple[str, ...]:
@@ -109,34 +123,39 @@ def resolve(names: Index, recipe: Recipe, device: Device) -> Choice:
             last[op] = number
     options: dict[str, Option] = {}
     refused: list[Refusal] = []
+    known: dict[tuple[int, Form], tuple[str, bool]] = {}
     for weight, users in names.users.items():
         deciding = [last[op] for op in users if op in last]
         if not deciding:
             continue
         number = max(deciding)
-        if len({recipe.rules[n].option for n in deciding}) > 1:
+        if len(deciding) > 1 and len({recipe.rules[n].option for n in deciding}) > 1:
             notes.append(
                 f"{weight} is shared by layers that rules treat differently: the last rule wins."
             )
         option = recipe.rules[number].option
-        reason = refusal(graph, names, weight, option, device)
+        key = (number, names.forms[weight])
+        if key not in known:
+            reason = refusal(key[1], option, device)
+            known[key] = reason, _is_default(option, key[1][1], device)
+        reason, idle = known[key]
         if reason:
             name = graph.ops[users[0]].name
             refused.append(Refusal(name, weight, option, reason, device.default.label))
-        elif not _is_default(option, graph.tensors[weight], device):
+        elif not idle:
             options[weight] = option
     return Choice(options, tuple(refused), tuple(notes), tuple(hits))
 
 
-def _is_default(option: Option, tensor: Tensor, device: Device) -> bool:
+def _is_default(option: Option, dtype: str, device: Device) -> bool:
     """Whether an option asks for nothing but what happens anyway."""
     if isinstance(option, Cast) and device.baseline == "stored":
-        return option.dtype == tensor.dtype
+        return option.dtype == dtype
     return option is None or device.find(option) is device.default
 
 
-def refusal(graph: Graph, names: Index, weight: str, option: Option, device: Device) -> str:
-    """Why a weight cannot take an option on a device, or an empty text."""
+def refusal(form: Form, option: Option, device: Device) -> str:
+    """Why a weight of this form cannot take an option on a device, or an empty text."""
     if option is None:
         return ""
     entry = device.find(option)
@@ -147,18 +166,13 @@ def refusal(graph: Graph, names: Index, weight: str, option: Option, device: Dev
         return ""
     if entry.reason:
         return entry.reason
-    kinds: set[str] = {graph.ops[i].kind for i in names.users[weight]}
+    shape, dtype, channel_axis, kinds = form
     if not kinds <= entry.kinds:
         return entry.kinds_reason or f"not for {', '.join(sorted(kinds - entry.kinds))}"
-    tensor = graph.tensors[weight]
-    if tensor.shape is None:
+    if shape is None:
         return "the shape of this weight is unknown"
-    return (
-        storage.refusal(
-            device.container, tensor.shape, tensor.dtype, axis(tensor), main_kind(kinds), option
-        )
-        or ""
-    )
+    kind = main_kind(kinds)
+    return storage.refusal(device.container, shape, dtype, channel_axis, kind, option) or ""
 
 
 def axis(tensor: Tensor) -> int:
@@ -175,7 +189,7 @@ def main_kind(kinds: Collection[str]) -> str:
 def _hits(names: Index, rule: Rule) -> tuple[int, ...]:
     """The ops with weights that a rule matches, in order."""
     graph = names.graph
-    owners = set(names.owners)
+    owners = names.owners
     found: set[int] = set()
     for pattern in rule.patterns:
         if pattern in names.exact:

@@ -34,6 +34,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -208,7 +209,7 @@ class Block:
     instances: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """A model as a list of ops in order of execution.
 
@@ -231,7 +232,7 @@ class Graph:
     unused: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A short digest of names and shapes: the same model, whatever its weights' values."""
         digest = hashlib.sha256()
@@ -240,7 +241,7 @@ class Graph:
             digest.update(repr((op.name, op.kind, shapes)).encode())
         return digest.hexdigest()[:16]
 
-    @property
+    @cached_property
     def parameters(self) -> int:
         """Elements of the trained tensors that the model uses, each shared one once."""
         used = {name for op in self.ops for name in op.weights}

@@ -206,7 +206,7 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
 
 
 def _refusals(report: Report) -> list[RefusalInfo]:
-    row_of = report.program.task_of_op()
+    row_of = report.program.row_of_op
     tasks = report.program.tasks
     return [
         {
@@ -223,7 +223,7 @@ def recipe_state(
     recipe: Recipe, choice: Choice, program: Program, revision: int, undo: bool, redo: bool
 ) -> RecipeState:
     """The rules, with the rows that each one hits."""
-    row_of = program.task_of_op()
+    row_of = program.row_of_op
     ops = program.graph.ops
     rules: list[RuleInfo] = [
         {

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talaria_widget import report as reports
 from talaria_widget.choice import Index, index, resolve
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.compilers.menu import menu
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
-from talaria_widget.prices import Prices
+from talaria_widget.prices import Evaluation, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Recipe
 from talaria_widget.report import Report
@@ -67,6 +69,7 @@ class Compiled:
     program: Program
     prices: Prices
     names: Index
+    before: Evaluation
 
 
 def compile_for(
@@ -74,8 +77,13 @@ def compile_for(
 ) -> Compiled:
     """Compile a graph for a device and price the menu, and what the recipe asks beside it."""
     program = analytic.compile(graph, device)
-    asked = [rule.option for rule in recipe.rules]
-    return Compiled(program, pricing.price(program, asked), names or index(graph))
+    return _priced(program, recipe, names or index(graph))
+
+
+def _priced(program: Program, recipe: Recipe, names: Index) -> Compiled:
+    prices = pricing.price(program, [rule.option for rule in recipe.rules])
+    nothing = np.zeros(len(program.weights), np.int32)
+    return Compiled(program, prices, names, evaluate(prices, nothing))
 
 
 def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
@@ -84,7 +92,7 @@ def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
     wanted = {line.option for line in menu(compiled.program, asked)}
     if wanted <= set(compiled.prices.options):
         return compiled
-    return Compiled(compiled.program, pricing.price(compiled.program, asked), compiled.names)
+    return _priced(compiled.program, recipe, compiled.names)
 
 
 def report(compiled: Compiled, recipe: Recipe) -> Report:
@@ -94,7 +102,7 @@ def report(compiled: Compiled, recipe: Recipe) -> Report:
         ValueError: a rule of a strict recipe matches no layer.
     """
     choice = resolve(compiled.names, recipe, compiled.program.device)
-    return reports.report(compiled.program, compiled.prices, recipe, choice)
+    return reports.report(compiled.program, compiled.prices, recipe, choice, compiled.before)
 
 
 def analyze(model: object, inputs: Any, device: Device, recipe: Recipe) -> Report:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from talaria_widget.graph import Graph, Work
@@ -48,7 +49,7 @@ class StoredWeight:
     leader: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """Tasks in order of execution, and the weights they keep.
 
@@ -76,6 +77,7 @@ class Program:
         tensors = self.graph.tensors
         return [tensors[t.outputs[0]].shape if t.outputs else () for t in self.tasks]
 
-    def task_of_op(self) -> dict[str, int]:
-        """The row of every op that runs."""
+    @cached_property
+    def row_of_op(self) -> Mapping[str, int]:
+        """The row of every op that runs, by name."""
         return {name: row for row, task in enumerate(self.tasks) for name in task.ops}

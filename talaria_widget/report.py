@@ -349,19 +349,21 @@ def check_targets(targets: object) -> dict[str, float]:
     return {str(name): float(limit) for name, limit in targets.items()}
 
 
-def report(program: Program, prices: Prices, recipe: Recipe, choice: Choice) -> Report:
-    """Evaluate a resolved recipe, and the empty one beside it."""
+def report(
+    program: Program, prices: Prices, recipe: Recipe, choice: Choice, before: Evaluation
+) -> Report:
+    """Evaluate a resolved recipe, beside what the empty one costs."""
     chosen = columns_of(program, prices, choice)
-    nothing = np.zeros_like(chosen)
-    before = evaluate(prices, nothing)
     after = evaluate(prices, chosen) if chosen.any() else before
     return Report(program, prices, recipe, choice, after, before, chosen)
 
 
 def columns_of(program: Program, prices: Prices, choice: Choice) -> Ints:
     """The price column of every stored weight under a choice."""
-    column = {option: i for i, option in enumerate(prices.options)}
-    return np.array(
-        [column[choice.options.get(w.name)] if w.leader == w.name else 0 for w in program.weights],
-        np.int32,
-    )
+    chosen = np.zeros(len(program.weights), np.int32)
+    if choice.options:
+        column = {option: i for i, option in enumerate(prices.options)}
+        for i, weight in enumerate(program.weights):
+            if weight.leader == weight.name and weight.name in choice.options:
+                chosen[i] = column[choice.options[weight.name]]
+    return chosen

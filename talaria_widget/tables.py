@@ -93,7 +93,8 @@ def html_table(
         for row in rows
     )
     return (
-        f'<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
-        f'<caption style="text-align:left;white-space:nowrap;padding:4px 8px">{escape(caption)}</caption>'
+        '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+        '<caption style="text-align:left;white-space:nowrap;padding:4px 8px">'
+        f"{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )

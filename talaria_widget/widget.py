@@ -341,21 +341,19 @@ def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str
 
 def _layers(compiled: Compiled, rows: Sequence[str]) -> list[str]:
     """The names of the ops with weights in these rows."""
-    tensors = compiled.program.graph.tensors
-    ops = {op.name: op for op in compiled.program.graph.ops}
-    wanted = set(rows)
+    owners, wanted = set(compiled.names.owners.values()), set(rows)
     return [
         name
         for task in compiled.program.tasks
         if task.name in wanted
         for name in task.ops
-        if any(tensors[w].role == "weight" for w in ops[name].weights)
+        if name in owners
     ]
 
 
 def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:
     """The rows that hold, on the new device, the ops that the selected rows are named after."""
-    row_of, tasks = after.program.task_of_op(), after.program.tasks
+    row_of, tasks = after.program.row_of_op, after.program.tasks
     ops_of = {task.name: task.ops for task in before.program.tasks}
     found = []
     for name in selection:

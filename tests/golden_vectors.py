@@ -116,7 +116,8 @@ def synthetic(seed: int, rows: int = 24) -> Compiled:
         for r, n in enumerate(names)
     )
     program = Program(device("cpu-avx2"), graph, tasks, tuple(stored))
-    return Compiled(program, prices, index(graph))
+    nothing = np.zeros(len(leader), np.int32)
+    return Compiled(program, prices, index(graph), evaluate(prices, nothing))
 
 
 def real() -> list[Compiled]:

@@ -268,9 +268,9 @@ def custom(outputs: tuple[str, ...], *, text: bool = False) -> talaria.Report:
 def test_an_op_that_gives_nothing_is_a_row_without_a_shape() -> None:
     report = custom(())
     assert report.column("output_shape").values.tolist() == ["", "4"]
-    assert messages.program_message(
-        pipeline.Compiled(report.program, report.prices, index(report.program.graph)), [], 0
-    )
+    names = index(report.program.graph)
+    compiled = pipeline.Compiled(report.program, report.prices, names, report.before)
+    assert messages.program_message(compiled, [], 0)
 
 
 def test_a_stored_tensor_of_unknown_size_is_said_and_never_nothing() -> None:

@@ -147,6 +147,7 @@ export function sharedPrefix(names: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const name of names) {
     for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
+      if (/\d/.test(name.charAt(at + 1))) continue; // a number says nothing without its name
       const prefix = name.slice(0, at + 1);
       counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
     }
