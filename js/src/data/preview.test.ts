@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { goldenProgram } from "../../dev/golden";
+import type { Report } from "./decode";
 import { evaluate, makePlan } from "./evaluate";
 import {
+  agree,
   bandOf,
   judge,
   leadersOf,
@@ -20,6 +22,23 @@ const none = new Int32Array(program.weight_leader.length);
 const conv = program.meta.names.indexOf("blocks.0.conv");
 const add = program.meta.names.indexOf("blocks.0/add");
 const int8 = program.meta.options.findIndex(({ label }) => label === "int8");
+
+describe("a foreseen report", () => {
+  const evaluation = evaluate(plan, none);
+  const report = { meta: {} as Report["meta"], choice: none.slice(), evaluation };
+
+  it("agrees in choice and totals", () => {
+    expect(agree(none, evaluation, report)).toBe(true);
+    const totals = { ...evaluation.totals, latency_s: evaluation.totals.latency_s * (1 + 1e-8) };
+    expect(agree(none, { ...evaluation, totals }, report)).toBe(false);
+    const unknown = { ...evaluation.totals, energy_j: Number.NaN };
+    expect(
+      agree(none, evaluation, { ...report, evaluation: { ...evaluation, totals: unknown } }),
+    ).toBe(false);
+    const other = withMarks(plan, none, [{ rows: [conv], option: int8 }]);
+    expect(agree(other, evaluation, report)).toBe(false);
+  });
+});
 
 describe("a mark", () => {
   it("changes the leaders of its rows and nothing else", () => {

@@ -1,5 +1,5 @@
 /** What a choice would be after a click, and what each option on the menu would cost. */
-import type { Evaluation, Program, Totals } from "./decode";
+import type { Evaluation, Program, Report, Totals } from "./decode";
 import { evaluate, type Plan } from "./evaluate";
 
 /** Rows given an option, by row index and column. */
@@ -136,4 +136,15 @@ export function optionOfRow(
     if (choice[plan.leaders[at]] !== first) return "mixed";
   }
   return first < program.options ? first : "mixed";
+}
+
+/** Whether Python's report says what the page had worked out: the same choice, the same totals. */
+export function agree(choice: Int32Array, foreseen: Evaluation, report: Report): boolean {
+  const same = choice.length === report.choice.length;
+  if (!same || !choice.every((column, at) => column === report.choice[at])) return false;
+  const { totals } = report.evaluation;
+  return (Object.keys(foreseen.totals) as (keyof typeof totals)[]).every((name) => {
+    const [here, there] = [foreseen.totals[name], totals[name]];
+    return Object.is(here, there) || Math.abs(here - there) <= 1e-9 * Math.abs(there);
+  });
 }

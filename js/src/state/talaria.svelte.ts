@@ -11,7 +11,7 @@ import {
   type Report,
 } from "../data/decode";
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
-import { type Mark, type Metric, withMarks } from "../data/preview";
+import { agree, type Mark, type Metric, withMarks } from "../data/preview";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
@@ -229,12 +229,16 @@ export class TalariaState {
       views.program === this.#views.program ? this.program : decodeProgram(views.program);
     const report = views.report === this.#views.report ? this.report : decodeReport(views.report);
     if (report.meta.program !== program.meta.revision) return;
+    const waits = program === this.program && this.#marks.length > 0;
+    const foreseen = waits ? { choice: this.choice, evaluation: this.now } : null;
     if (program !== this.program) {
       this.plan = makePlan(program);
       this.program = program;
     }
     this.#views = views;
-    this.report = report;
+    // What Python says as well need not be drawn again.
+    const same = foreseen && agree(foreseen.choice, foreseen.evaluation, report);
+    this.report = same ? { ...report, ...foreseen } : report;
     this.#answered(report.meta.sequence);
     this.#settleDevice();
   }

@@ -35,6 +35,14 @@ describe("a click", () => {
     expect(talaria.recipe.rules).toHaveLength(1);
   });
 
+  it("is not drawn again when Python says the same", () => {
+    talaria.mark([rowOf("blocks.0.conv")], int8);
+    const drawn = talaria.now;
+    model.answer();
+    expect(talaria.now).toBe(drawn);
+    expect(talaria.report.meta.totals.size_bytes).toBe(drawn.totals.size_bytes);
+  });
+
   it("is one command, with the rows by name", () => {
     talaria.mark([rowOf("blocks.0.conv"), rowOf("blocks.1.conv")], int8);
     expect(model.sent).toMatchObject([
