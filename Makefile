@@ -49,8 +49,9 @@ bench: setup chromium ## speed and size beside what they are compared with
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
 
-accuracy: setup ## predicted against real sizes; writes docs/accuracy.md
+accuracy: setup ## predictions against real files and times; writes docs/accuracy.md, devices.md
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
+	PYTHONPATH=tests $(RUN) -m benchmarks.modelled_devices --write docs/devices.md
 
 dev: setup ## JupyterLab and a bundle that rebuild and reload as the sources change
 	trap 'kill 0' EXIT; npm --prefix js run watch & \

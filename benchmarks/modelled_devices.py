@@ -5,14 +5,13 @@ interleaved rounds (meaningful where this machine is such a CPU). `apple-a17-pro
 the latencies that coremltools' guide publishes for the iPhone 15 Pro
 (docs-guides/source/opt-quantization-perf.md at e0e2f42, iOS 17).
 
-    python benchmarks/modelled_devices.py [--write docs/devices.md]
+    PYTHONPATH=tests python -m benchmarks.modelled_devices [--write docs/devices.md]
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,9 +21,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
 import transformers
 
 import talaria_widget as talaria
