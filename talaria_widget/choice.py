@@ -107,6 +107,8 @@ def resolve(names: Index, recipe: Recipe, device: Device) -> Choice:
     """
     graph = names.graph
     notes: list[str] = []
+    if recipe.fingerprint not in (None, graph.fingerprint):
+        notes.append("this recipe was made for a model of other names or shapes.")
     hits: list[tuple[int, ...]] = []
     last: dict[int, int] = {}
     for number, rule in enumerate(recipe.rules):

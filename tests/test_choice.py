@@ -108,6 +108,13 @@ def test_rules_that_disagree_on_a_shared_weight_are_noted() -> None:
     assert "shared" in choice.notes[0]
 
 
+def test_a_recipe_of_another_model_is_noted() -> None:
+    assert not choose(Recipe({"fc": INT8})).notes
+    foreign = choose(Recipe({"fc": INT8}, fingerprint="0123456789abcdef"))
+    assert "other names or shapes" in foreign.notes[0]
+    assert foreign.options
+
+
 def test_class_rules_hit_what_the_module_holds() -> None:
     choice = choose(Recipe({"class:Residual": INT8}))
     assert set(choice.options) == {"blocks.0.conv.weight", "blocks.1.conv.weight"}
