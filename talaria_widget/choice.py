@@ -46,7 +46,8 @@ Form = tuple[tuple[int, ...] | None, str, int, frozenset[str]]
 class Index:
     """A graph's names, ready to be matched: by exact name, and per op what patterns see.
 
-    `owners` are the ops with weights, `users` the ops of each weight.
+    `owners` are the ops with weights, `users` the ops of each weight, `form` the number of its
+    form among `forms`.
     """
 
     graph: Graph
@@ -54,7 +55,8 @@ class Index:
     classes: tuple[tuple[str, ...], ...]
     owners: Mapping[int, str]
     users: Mapping[str, tuple[int, ...]]
-    forms: Mapping[str, Form]
+    form: Mapping[str, int]
+    forms: tuple[Form, ...]
 
 
 def index(graph: Graph) -> Index:
@@ -75,13 +77,16 @@ def index(graph: Graph) -> Index:
         if mains:
             owners[i] = op.name
         classes.append(_enclosing_classes(op.path, graph.modules))
+    forms = {name: _form(graph, name, ops) for name, ops in users.items()}
+    number = {form: i for i, form in enumerate(dict.fromkeys(forms.values()))}
     return Index(
         graph,
         {name: tuple(ops) for name, ops in exact.items()},
         tuple(classes),
         owners,
         {name: tuple(ops) for name, ops in users.items()},
-        {name: _form(graph, name, ops) for name, ops in users.items()},
+        {name: number[form] for name, form in forms.items()},
+        tuple(number),
     )
 
 
@@ -125,7 +130,7 @@ def resolve(names: Index, recipe: Recipe, device: Device) -> Choice:
             last[op] = number
     options: dict[str, Option] = {}
     refused: list[Refusal] = []
-    known: dict[tuple[int, Form], tuple[str, bool]] = {}
+    known: dict[tuple[int, int], tuple[str, bool]] = {}
     for weight, users in names.users.items():
         deciding = [last[op] for op in users if op in last]
         if not deciding:
@@ -136,10 +141,10 @@ def resolve(names: Index, recipe: Recipe, device: Device) -> Choice:
                 f"{weight} is shared by layers that rules treat differently: the last rule wins."
             )
         option = recipe.rules[number].option
-        key = (number, names.forms[weight])
+        key = (number, names.form[weight])
         if key not in known:
-            reason = refusal(key[1], option, device)
-            known[key] = reason, _is_default(option, key[1][1], device)
+            form = names.forms[key[1]]
+            known[key] = refusal(form, option, device), _is_default(option, form[1], device)
         reason, idle = known[key]
         if reason:
             name = graph.ops[users[0]].name
@@ -192,6 +197,8 @@ def _hits(names: Index, rule: Rule) -> tuple[int, ...]:
     """The ops with weights that a rule matches, in order."""
     graph = names.graph
     owners = names.owners
+    if "*" in rule.patterns and "*" not in names.exact:
+        return tuple(owners)
     found: set[int] = set()
     for pattern in rule.patterns:
         if pattern in names.exact:
