@@ -70,6 +70,16 @@ def test_a_trained_file_comes_out_smaller_and_runs(tmp_path: Path) -> None:
     session.run(None, {"bytes": np.ones((1, 2048), np.int32)})
 
 
+def test_what_is_added_after_a_convolution_is_no_bias_of_it() -> None:
+    spec = find_spec("rapidocr_onnxruntime")
+    assert spec is not None
+    assert spec.origin is not None
+    path = Path(spec.origin).parent / "models" / "ch_ppocr_mobile_v2.0_cls_infer.onnx"
+    image = {"x": np.random.default_rng(0).random((1, 3, 48, 192), np.float32)}
+    statement = talaria.apply(path, {"*": STATIC}, image, calibration=[image]).statement
+    assert abs(statement.size_error) < 0.01
+
+
 def test_only_the_named_layers_change() -> None:
     model = small_net()
     applied = talaria.apply(model, {"blocks.1.conv": INT8}, IMAGE)

@@ -224,7 +224,8 @@ def _leader(graph: Graph, layer: Op, op: Op, tensor: Tensor) -> str | None:
         return None
     main = graph.tensors[mains[0]]
     channels = main.shape[main.channel_axis or 0] if main.shape else None
-    is_bias = op is layer or (op.word in ("add", "sub") and tensor.size == channels)
+    added = layer.kind == "linear" and op.word == "add" and tensor.size == channels
+    is_bias = op is layer or added
     return mains[0] if is_bias else None
 
 
