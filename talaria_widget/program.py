@@ -19,7 +19,9 @@ class Task:
     """One or more ops that the device runs as one. Named after its first op with weights.
 
     `inputs` and `outputs` are the tensors that enter and leave the fusion, views resolved
-    to the tensor that holds the bytes. Tasks of one `signature` cost the same.
+    to the tensor that holds the bytes. Tasks of one `signature` cost the same. `free_flops`
+    of its work cost no time: norms folded into weights, and biases and limits that a kernel
+    applies to what it is about to write.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Task:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: tuple[str, ...]
+    free_flops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,18 @@ def test_a_roofline_by_hand() -> None:
     assert report.prices.bound[0, 0] == 1
 
 
+def test_a_folded_norm_and_a_fused_limit_cost_no_time() -> None:
+    image = torch.zeros(1, 3, 64, 64)
+    plain = nn.Sequential(nn.Conv2d(3, 32, 3))
+    dressed = nn.Sequential(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU6())
+    gelu = nn.Sequential(nn.Conv2d(3, 32, 3), nn.GELU())
+    alone, whole, soft = (
+        talaria.analyze(m.eval(), image).totals["latency_s"] for m in (plain, dressed, gelu)
+    )
+    assert whole == alone
+    assert soft > alone
+
+
 def test_equal_layers_share_a_signature() -> None:
     report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32))
     signature = report.prices.row_signature

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from types import MappingProxyType
 
-from talaria_widget.compilers.fusion import Fusion, Group, fuse
+from talaria_widget.compilers.fusion import ANCHORS, Fusion, Group, fuse
 from talaria_widget.graph import Graph, Op, Tensor, Work
 from talaria_widget.hardware import Device
 from talaria_widget.program import Program, StoredWeight, Task
 from talaria_widget.work import count
 
+LIMITS = frozenset({"relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max", "clip"})
 STORED_ROLES = frozenset({"weight", "parameter", "buffer"})
 
 
@@ -103,7 +104,21 @@ def _task(
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         weights=weights,
+        free_flops=_free_flops(graph, group, work),
     )
+
+
+def _free_flops(graph: Graph, group: Group, work: list[Work]) -> int:
+    """What a kernel does on the way: its bias, folded norms, limits (`conv + norm + relu`)."""
+    if group.kind not in ANCHORS:
+        return 0
+    anchor = work[group.anchor]
+    free = (anchor.flops or 0) - 2 * (anchor.macs or 0)
+    for i in group.ops:
+        limit = graph.ops[i].word in LIMITS or graph.ops[i].word == "add"
+        if i in group.folded or (i != group.anchor and limit):
+            free += work[i].flops or 0
+    return free
 
 
 def _owns_weight(graph: Graph, op: Op) -> bool:

@@ -1,7 +1,8 @@
 """Prices of a program by formula: a roofline per task, the container's rules per weight.
 
     latency = max(compute, memory) + unpacking + dispatch
-    compute = 2 x MACs / (peak x efficiency of the class) + other FLOPs / (peak x "other")
+    compute = 2 x MACs / (peak x efficiency of the class) + other FLOPs / (peak x "other"),
+              without those that a kernel does on the way (`Task.free_flops`)
     memory  = bytes / rate of the memory that holds them; weights that a device prefetches
               count only for what the whole's work does not hide
     energy  = mean power x latency where a power is known, else
@@ -122,7 +123,8 @@ def _price_rows(
 
     peak = np.array([device.ops_per_s.get(m.compute, np.nan) for m in lines])[None, :]
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
-    rest = (flops - 2 * macs) / (peak * device.efficiency["other"])
+    free = _floats([t.free_flops for t in tasks])[:, None]
+    rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
     compute = slower * 2 * macs / (peak * share) + rest
     activations = moved * scale[None, :]
     streamed = weights.row_bytes[first] * _used(graph, tasks)[:, None]
