@@ -232,5 +232,5 @@ def _miss(names: Index, rule: Rule) -> str:
     if any(name == shown or name.startswith(shown + ".") for name in known):
         return f"rule {shown!r} matches no layer; for all layers in it write {shown + '.*'!r}."
     close = get_close_matches(shown, known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else "; `w.report.to_frame()` lists the names."
-    return f"rule {shown!r} matches no layer of {graph.name}{hint}"
+    hint = f"did you mean {close[0]!r}?" if close else "the report's to_frame() lists the names."
+    return f"rule {shown!r} matches no layer of {graph.name}; {hint}"

@@ -185,8 +185,8 @@ def check_option(option: object) -> Option:
     if option is None or isinstance(option, Quantize | Cast):
         return option
     raise TypeError(
-        f"{option!r} is no option: pass talaria.Quantize(8), talaria.Cast('float16') or None "
-        "(the device's default)."
+        f"{option!r} is no option: pass talaria.Quantize(8), talaria.Quantize(8, "
+        "activations=talaria.Activations(8)), talaria.Cast('float16') or None (the default)."
     )
 
 

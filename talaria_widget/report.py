@@ -168,8 +168,12 @@ class Report:
             return [np.nan if value is None else float(value) for value in known]
 
         modelled = self.provenance
-        casts = np.zeros(len(tasks))
-        np.add.at(casts, after.casts.row, after.casts.latency.point)
+
+        def cast_sums(name: str) -> NDArray[Any]:
+            sums = np.zeros(len(tasks))
+            np.add.at(sums, after.casts.row, getattr(after.casts, name).point)
+            return sums
+
         return (
             of("name", "", [t.name for t in tasks]),
             of("type", "", [t.label for t in tasks]),
@@ -185,7 +189,8 @@ class Report:
             of("latency_s_low", "s", after.latency.low, modelled),
             of("latency_s_high", "s", after.latency.high, modelled),
             of("latency_s_before", "s", before.latency.point, modelled),
-            of("casts_latency_s", "s", casts, modelled),
+            of("casts_latency_s", "s", cast_sums("latency"), modelled),
+            of("casts_energy_j", "J", cast_sums("energy"), modelled),
             of("energy_j", "J", after.energy.point, modelled),
             of("energy_j_before", "J", before.energy.point, modelled),
             of("memory_bytes", "B", after.memory_bytes),
@@ -268,6 +273,11 @@ class Report:
         parts = [self._headline(), text_table(header, rows), text_table(top_header, top, left=2)]
         if more > 0:
             parts.append(f"... and {more} more rows; to_frame() has them all.")
+        casts = self.after.casts
+        if len(casts.row):
+            seconds, joules = casts.latency.point.sum(), casts.energy.point.sum()
+            added = f"{quantity(seconds, 's')} and {quantity(joules, 'J')}"
+            parts.append(f"{len(casts.row)} casts between precisions add {added}.")
         parts += [f"note: {note}" for note in self.notes[:5]]
         return "\n\n".join(parts[:3]) + "".join("\n" + part for part in parts[3:])
 

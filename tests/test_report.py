@@ -38,6 +38,9 @@ def test_totals_are_the_sums_of_the_columns() -> None:
     report = analyzed({"*": talaria.Quantize(8, activations=talaria.Activations(8))})
     rows = report.column("latency_s").values.sum() + report.column("casts_latency_s").values.sum()
     assert report.totals["latency_s"] == pytest.approx(rows, rel=1e-9)
+    joules = report.column("energy_j").values.sum() + report.column("casts_energy_j").values.sum()
+    assert report.totals["energy_j"] == pytest.approx(joules, rel=1e-9)
+    assert "casts between precisions add" in repr(report)
     assert report.totals["size_bytes"] == report.column("weight_bytes").values.sum()
     assert report.totals["size_bytes"] < report.baseline["size_bytes"] / 3
 

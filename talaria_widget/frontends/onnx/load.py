@@ -51,7 +51,7 @@ def _read(path: Path) -> onnx.ModelProto:
         magic = file.read(4)
     if path.suffix.lower() in _STATE_DICT or magic.startswith(_CHECKPOINT_MAGIC):
         raise UnsupportedModelError(
-            f"{str(path)!r} holds a state dict, which has no graph: pass the nn.Module."
+            f"{str(path)!r} holds a state dict or a pickled module, no graph: pass the nn.Module."
         )
     try:
         return onnx.load(path, load_external_data=False)
