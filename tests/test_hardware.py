@@ -63,7 +63,7 @@ def test_a_file_that_lacks_a_key_or_is_no_toml(tmp_path: Path) -> None:
         ("[compute.float16]", "[compute.float17]", "compute: 'float17' is none of"),
         ('kinds = ["linear"]', 'kinds = ["lineer"]', "kinds: 'lineer' is none of"),
         ('dtype = "float16"', 'dtyp = "float16"', "Cast does not take"),
-        ("[band]", "band = 3\n[other]", "not subscriptable"),
+        ("[band]", "band = 3\n[other]", "'other' is none of"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -83,3 +83,15 @@ def test_a_menu_line_stands_for_its_family() -> None:
     assert on.find(None) is on.default
     apple = device("apple-a17-pro-ane")
     assert apple.find(talaria.Cast("float16")) is apple.default
+
+
+@pytest.mark.parametrize(
+    ("key", "slip"),
+    [("power_w", "powr_w"), ("decode_s", "decod_s"), ("on_chip_bytes ", "on_chip_byte ")],
+)
+def test_a_slip_of_the_pen_is_named(tmp_path: Path, key: str, slip: str) -> None:
+    text = (HERE / "cpu-avx2.toml").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(f"\n{key}", f"\n{slip}"), encoding="utf-8")
+    with pytest.raises(ValueError, match=slip.strip()):
+        device(path)

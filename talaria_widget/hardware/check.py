@@ -20,6 +20,53 @@ CLASSES = (
 )
 """Classes of op that each have an efficiency."""
 
+KEYS: Mapping[str, frozenset[str]] = {
+    "the file": frozenset(
+        [
+            "name",
+            "title",
+            "runtime",
+            "container",
+            "provenance",
+            "confidence",
+            "threads",
+            "baseline",
+            "band",
+            "compute",
+            "efficiency",
+            "memory",
+            "dispatch",
+            "energy",
+            "glue",
+            "option",
+        ]
+    ),
+    "band": frozenset({"latency", "energy_factor", "source"}),
+    "efficiency": frozenset({*CLASSES, "source"}),
+    "memory": frozenset(
+        ["bandwidth_bytes_per_s", "on_chip_bytes", "on_chip_bytes_per_s", "prefetch", "source"]
+    ),
+    "dispatch": frozenset({"seconds", "source"}),
+    "energy": frozenset({"power_w", "mac_j", "dram_bit_j", "source"}),
+}
+OPTION_KEYS = frozenset(
+    [
+        "option",
+        "means",
+        "label",
+        "title",
+        "compute",
+        "activations",
+        "kinds",
+        "kinds_reason",
+        "reason",
+        "decode_s",
+        "slower",
+        "source",
+    ]
+)
+"""The keys that mean something: another is a slip of the pen, and would be a number unread."""
+
 
 def check(data: Mapping[str, Any]) -> None:
     """Hold the tables of a device file against what pricing reads.
@@ -28,6 +75,8 @@ def check(data: Mapping[str, Any]) -> None:
         ValueError: a number that is none or out of range, or a name that means nothing.
         KeyError: a key that is missing.
     """
+    for where, keys in KEYS.items():
+        _known(where, set(data if where == "the file" else data.get(where, ())), keys)
     precisions = {name for name in data["compute"] if name != "source"}
     _known("compute", precisions, DTYPE_BITS)
     for name in precisions:
@@ -46,6 +95,7 @@ def check(data: Mapping[str, Any]) -> None:
         _known(f"glue.{precision}", set(kinds), KINDS)
     for row in data["option"]:
         where = f"option {row['title']!r}"
+        _known(where, set(row), OPTION_KEYS)
         _known(f"{where}: kinds", set(row.get("kinds", ())), KINDS)
         if not row.get("reason"):
             _known(f"{where}: compute", {row.get("compute", "stored")}, {"stored", *precisions})
