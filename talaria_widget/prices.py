@@ -93,11 +93,6 @@ class Prices:
         """How many rows there are."""
         return len(self.row_signature)
 
-    def leaders_of_row(self, row: int) -> list[int]:
-        """The weights of a row that own an option."""
-        span = self.row_weight[self.row_weight_start[row] : self.row_weight_start[row + 1]]
-        return [int(w) for w in span if self.weight_leader[w] == w]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Casts:
