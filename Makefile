@@ -6,8 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= torch==2.13.0
-# Only its files are read; its dependencies (OpenCV) are heavy.
-NO_DEPS := rapidocr-onnxruntime==1.4.4
+# Only files of theirs are read, or they pin another torch or torchvision.
+NO_DEPS := facenet-pytorch==2.6.0 peft==0.21.2 rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3 \
+	speechmos==0.0.1.1 swift-f0==0.3.0 text2tashkeel==0.1.0 timm==1.0.31
 # Kept apart: see tests/torchvision_cpu.py.
 TORCHVISION := torchvision==0.28.0
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from talaria_widget.hardware import Device, device, devices
     from talaria_widget.recipe import Activations, Cast, Quantize, Recipe, Rule
     from talaria_widget.report import Report
+    from talaria_widget.work import register
 
 _HOME = {
     "Applied": "applied",
@@ -33,6 +34,7 @@ _HOME = {
     "Recipe": "recipe",
     "Rule": "recipe",
     "Report": "report",
+    "register": "work",
 }
 
 __version__ = "0.1.0"
@@ -51,6 +53,7 @@ __all__ = [
     "capture",
     "device",
     "devices",
+    "register",
     "show",
 ]
 

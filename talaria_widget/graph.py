@@ -22,8 +22,14 @@ norm            x; scale?, bias?, mean?...  statistics: bool (computed here, or 
 pool            x                           kernel: tuple; mode: "max" | "avg"
 movement        tensors                     free: bool (an alias: no byte moves);
                                             zeros: True where it puts zeros around its input
+control         condition, tensors it hands inlined: True where the ops of its bodies stand in the
+                on; weights it holds        graph too; else what it runs is not known
 everything else tensors                     whatever helps a reader
 =============== =========================== =====================================================
+
+Any op may have `times`: how often it runs in one forward. The body of a loop stands in the graph
+once; 0 is a branch not taken, `None` what nobody knows, and 1 is left out. Any op may have
+`precision`: what it computes in where its file says so ("int8" in a file quantized already).
 
 `word` is the last word of the op's target in lower case ("relu", "layer_norm", "max_pool2d");
 elementwise work is looked up by it.
@@ -172,6 +178,12 @@ class Op:
         return self.target.rsplit(".", 1)[-1].strip("_").lower()
 
     @property
+    def times(self) -> int | None:
+        """How often it runs in one forward; `None` where that is unknown."""
+        times: int | None = self.attrs.get("times", 1)
+        return times
+
+    @property
     def is_view(self) -> bool:
         """Whether it only looks at its input in another way, and no byte moves."""
         return self.kind == "movement" and bool(self.attrs.get("free"))
@@ -196,9 +208,26 @@ class Work:
             _add(self.write_bytes, other.write_bytes),
         )
 
+    def __mul__(self, times: int | None) -> Work:
+        if times == 1:
+            return self
+        if times == 0:
+            return Work()
+        return Work(
+            _times(self.macs, times),
+            _times(self.flops, times),
+            _times(self.weight_bytes, times),
+            _times(self.read_bytes, times),
+            _times(self.write_bytes, times),
+        )
+
 
 def _add(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
+
+
+def _times(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a * b
 
 
 @dataclass(frozen=True, slots=True)

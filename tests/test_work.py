@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
 import pytest
 
 from talaria_widget.graph import KINDS, Graph, Kind, Op, Tensor, Work
-from talaria_widget.work import COUNTERS, count
+from talaria_widget.work import COUNTERS, count, register
 from talaria_widget.work.einsum import count_equation
 
 Shape = tuple[int, ...] | None
@@ -493,7 +494,64 @@ class TestUnknown:
 
 
 def test_every_kind_but_the_unknowable_has_a_counter() -> None:
-    assert set(KINDS) - set(COUNTERS) == {"control", "unknown"}
+    assert set(KINDS) - set(COUNTERS) == {"unknown"}
+
+
+def test_control_flow_computes_nothing_where_what_it_runs_stands_in_the_graph() -> None:
+    assert work("control", "Loop", [()], [], (3,), inlined=True) == Work()
+    assert work("control", "Loop", [()], [], (3,)).macs is None
+
+
+def test_work_is_that_of_every_run() -> None:
+    once = work("linear", "linear", [(1, 8)], [(4, 8)], (1, 4))
+    looped = work("linear", "linear", [(1, 8)], [(4, 8)], (1, 4), times=5)
+    assert (looped.macs, looped.read_bytes) == (5 * 8 * 4, 5 * 4 * 8)
+    assert looped.weight_bytes == 5 * once.weight_bytes  # type: ignore[operator]
+    assert work("linear", "linear", [(1, 8)], [(4, 8)], (1, 4), times=0) == Work()
+    assert work("linear", "linear", [(1, 8)], [(4, 8)], (1, 4), times=None).macs is None
+
+
+class TestRegistered:
+    @pytest.fixture(autouse=True)
+    def _forget(self) -> Iterator[None]:
+        yield
+        register("mine::gate", None)
+
+    def count(self, target: str) -> Work:
+        return work("unknown", target, [(2, 3)], [(5, 3)], (2, 5))
+
+    @pytest.mark.parametrize("target", ["mine.gate", "torch.ops.mine.gate", "mine.gate.default"])
+    def test_a_counter_of_ones_own(self, target: str) -> None:
+        register("mine::gate", lambda inputs, outputs, attrs: (inputs[1].size * 2, outputs[0].size))
+        assert self.count(target).macs == 5 * 3 * 2
+        assert self.count(target).flops == 2 * 5 * 3 * 2 + 2 * 5
+
+    def test_another_op_stays_unknown(self) -> None:
+        register("mine::gate", lambda inputs, outputs, attrs: 1)
+        assert self.count("other.gate").macs is None
+        assert self.count("mine.gate2").macs is None
+
+    def test_it_can_be_taken_away(self) -> None:
+        register("mine::gate", lambda inputs, outputs, attrs: 1)
+        register("mine::gate", None)
+        assert self.count("mine.gate").macs is None
+
+    @pytest.mark.parametrize("given", [None, -1, 1.5, True, (1, None), "many"])
+    def test_what_is_no_count_is_refused(self, given: Any) -> None:
+        register("mine::gate", lambda inputs, outputs, attrs: given)
+        with pytest.raises(ValueError, match="mine.gate returned"):
+            self.count("mine.gate")
+
+    def test_its_failure_is_named(self) -> None:
+        register("mine::gate", lambda inputs, outputs, attrs: 1 // 0)
+        with pytest.raises(ValueError, match="raised ZeroDivisionError"):
+            self.count("mine.gate")
+
+    def test_wrong_arguments(self) -> None:
+        with pytest.raises(TypeError, match="op's name"):
+            register(3, lambda *a: 1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="pass a function"):
+            register("mine::gate", 3)  # type: ignore[arg-type]
 
 
 def test_a_counter_can_be_overridden() -> None:

@@ -179,7 +179,7 @@ def _signature(
     for op in ops:
         attrs = [
             (k, op.attrs[k])
-            for k in ("stride", "dilation", "groups", "causal", "steps")
+            for k in ("stride", "dilation", "groups", "causal", "steps", "times")
             if k in op.attrs
         ]
         weights = [_spec(tensors[w]) for w in op.weights]

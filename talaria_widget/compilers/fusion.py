@@ -4,7 +4,7 @@ The patterns are those that ONNX Runtime, Core ML and TensorRT document in commo
 convolution takes the zeros put around its input; a convolution or matrix product takes the
 normalisation, bias and activation behind it; matrix product, softmax, matrix product become
 one attention; chains of elementwise ops become one pass over the data. Nothing fuses across a
-value that someone else reads.
+value that someone else reads, nor into or out of a loop.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fuse(graph: Graph) -> Fusion:
     taken: set[int] = set()
     groups: list[Group] = []
     users = Counter(name for op in graph.ops for name in set(op.weights))
-    outputs = set(_resolve(graph.outputs, aliases))
+    outputs = set(_resolve(graph.outputs, aliases)) | _leave_a_loop(graph, aliases)
     state = _State(graph, aliases, constants, readers, outputs, users)
     for i in kept:
         if i in taken:
@@ -89,6 +89,17 @@ class _State:
     def result(self, i: int) -> str:
         """The one tensor an op makes that counts."""
         return self.graph.ops[i].outputs[0]
+
+
+def _leave_a_loop(graph: Graph, aliases: Mapping[str, str]) -> set[str]:
+    """Values that an op reads more or less often than they are made: nothing fuses across."""
+    made = {name: op.times for op in graph.ops for name in op.outputs}
+    return {
+        name
+        for op in graph.ops
+        for name in _resolve(op.inputs, aliases)
+        if made.get(name, op.times) != op.times
+    }
 
 
 def _resolve(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:

@@ -5,6 +5,7 @@
               without those that a kernel does on the way (`Task.free_flops`)
     memory  = bytes / rate of the memory that holds them; weights that a device prefetches
               count only for what the whole's work does not hide
+    all of it as often as the task runs in one forward
     energy  = mean power x latency where a power is known, else
               MACs x energy per MAC + bits x energy per bit
 
@@ -35,8 +36,6 @@ ON_CHIP_ENERGY = 0.1
 """A bit from on-chip memory costs this share of one from DRAM. 1 MB of SRAM is a hundredth
 (14 against 1300 pJ per 64 bits, Jouppi et al., ISCA 2021, table 2); larger arrays and the way
 there cost more, so a tenth is assumed."""
-
-UNPRICED = frozenset({"control", "unknown"})
 
 
 def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
@@ -111,11 +110,11 @@ def _price_rows(
     device, graph = program.device, program.graph
     tasks = [program.tasks[r] for r in first]
     ops = {op.name: op for op in graph.ops}
-    macs = _floats([t.work.macs for t in tasks])[:, None]
-    flops = _floats([t.work.flops for t in tasks])[:, None]
-    moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None]
-    unpriced = np.array([bool({ops[n].kind for n in t.ops} & UNPRICED) for t in tasks], bool)
-    macs[unpriced] = np.nan
+    times = _floats([ops[t.ops[0]].times for t in tasks])[:, None]
+    runs = np.maximum(times, 1)
+    macs = _floats([t.work.macs for t in tasks])[:, None] / runs
+    flops = _floats([t.work.flops for t in tasks])[:, None] / runs
+    moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None] / runs
     classes = [_class(graph, ops, t) for t in tasks]
     share = _floats([device.efficiency[c] for c in classes])[:, None]
     slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
@@ -127,7 +126,7 @@ def _price_rows(
     rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
     compute = slower * 2 * macs / (peak * share) + rest
     activations = moved * scale[None, :]
-    streamed = weights.row_bytes[first] * _used(graph, tasks)[:, None]
+    streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
 
     rates = _Rates(device)
     resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
@@ -154,6 +153,7 @@ def _price_rows(
         weight_share = ON_CHIP_ENERGY if resident else 1.0
         bits = 8 * (activations * chip + streamed * weight_share)
         joules = flops / 2 * mac_j + bits * device.dram_bit_j
+    seconds, joules = times * seconds, times * joules
     cannot = np.array([bool(m.reason) for m in lines])
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
@@ -172,10 +172,10 @@ def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
     return exposed
 
 
-def _used(graph: Graph, tasks: Sequence[Task]) -> Array:
-    """The share of its weights that a task reads: some rows of an embedding, else all."""
+def _used(graph: Graph, tasks: Sequence[Task], runs: Array) -> Array:
+    """The share of its weights that a run of a task reads: some rows of an embedding, else all."""
     whole = [sum(graph.tensors[w].nbytes or 0 for w in t.weights) for t in tasks]
-    read = [t.work.weight_bytes for t in tasks]
+    read = [(t.work.weight_bytes or 0) / n for t, n in zip(tasks, runs, strict=True)]
     shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
     return _floats(shares)
 
@@ -256,6 +256,8 @@ def _tensors(program: Program, precisions: Sequence[str]) -> tuple[Band, Band, d
 
     tensors = [graph.tensors[name] for name in names]
     size = _floats([t.size for t in tensors])
+    times = {op.name: op.times for op in graph.ops}
+    size[[names[t] for task in tasks if times[task.ops[0]] == 0 for t in task.outputs]] = 0
     nbytes = np.array([np.nan if t.floating or t.nbytes is None else t.nbytes for t in tensors])
     sizes, cast = np.unique(np.nan_to_num(size), return_inverse=True)
     width = np.array([DTYPE_BITS[p] / 8 for p in precisions])

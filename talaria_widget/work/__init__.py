@@ -9,7 +9,7 @@ from talaria_widget.graph import Graph, Op, Work
 from talaria_widget.work.attention import count_attention
 from talaria_widget.work.conv import count_conv, count_conv_transpose
 from talaria_widget.work.matmul import count_linear, count_matmul
-from talaria_widget.work.movement import count_embedding, count_movement
+from talaria_widget.work.movement import count_control, count_embedding, count_movement
 from talaria_widget.work.norm import count_norm
 from talaria_widget.work.pointwise import (
     ACTIVATION,
@@ -19,11 +19,12 @@ from talaria_widget.work.pointwise import (
     count_softmax,
 )
 from talaria_widget.work.recurrent import count_recurrent
+from talaria_widget.work.registered import register, registered
 from talaria_widget.work.reduction import count_pool, count_reduction, count_resize
 from talaria_widget.work.shapes import output_size
 from talaria_widget.work.traffic import traffic
 
-__all__ = ["COUNTERS", "Counter", "count"]
+__all__ = ["COUNTERS", "Counter", "count", "register"]
 
 Counter = Callable[[Graph, Op], tuple[int, int]]
 """Multiply-adds, and the FLOPs beside them; a `LookupError` means unknown."""
@@ -47,6 +48,7 @@ COUNTERS: Mapping[str, Counter] = MappingProxyType(
         "movement": count_movement,
         "cast": count_cast,
         "layout": count_movement,
+        "control": count_control,
     }
 )
 
@@ -55,7 +57,8 @@ def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> W
     """What `op` computes and moves.
 
     FLOPs = 2 x MACs + everything beside them: bias adds, and elementwise work by the rates
-    in `pointwise`, `norm` and `reduction`. A fused `attrs["activation"]` is added.
+    in `pointwise`, `norm` and `reduction`. A fused `attrs["activation"]` is added. An op that
+    runs several times has the work of them all; a counter given to `register` comes first.
 
     Args:
         graph: The graph that holds the op's tensors.
@@ -64,6 +67,9 @@ def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> W
 
     Returns:
         The work; a field is `None` where the kind, the word or a shape is unknown.
+
+    Raises:
+        ValueError: a registered counter failed, or gave no count.
 
     Example:
         >>> from talaria_widget.graph import Tensor
@@ -75,10 +81,10 @@ def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> W
     macs: int | None
     flops: int | None
     try:
-        macs, rest = counters[op.kind](graph, op)
+        macs, rest = registered(graph, op) or counters[op.kind](graph, op)
         if "activation" in op.attrs:
             rest += output_size(graph, op) * ACTIVATION[op.attrs["activation"]]
         flops = 2 * macs + rest
     except LookupError:
         macs = flops = None
-    return Work(macs, flops, *traffic(graph, op))
+    return Work(macs, flops, *traffic(graph, op)) * op.times

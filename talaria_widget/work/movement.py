@@ -11,6 +11,13 @@ def count_movement(graph: Graph, op: Op) -> tuple[int, int]:
     return 0, 0
 
 
+def count_control(graph: Graph, op: Op) -> tuple[int, int]:
+    """No arithmetic of its own; unknown unless what it runs stands in the graph too."""
+    if not op.attrs.get("inlined"):
+        raise LookupError(f"what {op.target} runs is unknown")
+    return 0, 0
+
+
 def count_embedding(graph: Graph, op: Op) -> tuple[int, int]:
     """No arithmetic, save that a bag adds up its rows: one add per element that disappears."""
     if op.word != "embedding_bag":

@@ -12,11 +12,12 @@ Traffic = tuple[int | None, int | None, int | None]
 def traffic(graph: Graph, op: Op) -> Traffic:
     """Bytes of weights, of other inputs, and of outputs; `None` where one is unknown.
 
-    Each tensor counts once, however often the op names it. An alias moves nothing. Other
+    Each tensor counts once, however often the op names it. An alias moves nothing, nor does
+    control flow whose bodies stand in the graph. Other
     data movement reads what it writes and no more (a slice does not read the whole), and an
     embedding reads the rows it is asked for.
     """
-    if op.is_view:
+    if op.is_view or op.attrs.get("inlined"):
         return 0, 0, 0
     weights = _sum(graph, op.weights)
     read, written = _sum(graph, op.inputs), _sum(graph, op.outputs)
