@@ -19,8 +19,8 @@ from talaria_widget.work.pointwise import (
     count_softmax,
 )
 from talaria_widget.work.recurrent import count_recurrent
-from talaria_widget.work.registered import register, registered
 from talaria_widget.work.reduction import count_pool, count_reduction, count_resize
+from talaria_widget.work.registered import register, registered
 from talaria_widget.work.shapes import output_size
 from talaria_widget.work.traffic import traffic
 
