@@ -14,7 +14,7 @@ from talaria_widget.pipeline import Compiled
 from talaria_widget.prices import Band
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option, Recipe, option_label
-from talaria_widget.report import Report
+from talaria_widget.report import Report, time_coverage
 from talaria_widget.tables import shape_text
 from talaria_widget.wire import (
     CorrectionInfo,
@@ -67,6 +67,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "operations": program.operations,
         "counted": program.operations - sum(program.uncounted.values()),
         "uncounted": dict(program.uncounted),
+        "time_coverage": time_coverage(prices, compiled.before),
         "names": [task.name for task in tasks],
         "kinds": [task.kind for task in tasks],
         "labels": [task.label for task in tasks],

@@ -69,6 +69,7 @@ class Prices:
     provenance: Ints  # S x O, index of PROVENANCE
     refusal: Ints  # S x O
     bound: Ints  # S x O, index of BOUNDS
+    least_s: Floats  # S: the baseline's seconds if it only moved its bytes; NaN: unknown too
 
     row_weight_start: Ints  # R + 1, into row_weight
     row_weight: Ints

@@ -93,6 +93,15 @@ class Report:
         return 1.0 if not total else 1 - sum(self.uncounted.values()) / total
 
     @property
+    def time_coverage(self) -> float | None:
+        """The share of the estimated time that is counted, with an empty recipe.
+
+        A row of unknown work is taken to last as long as moving its bytes, so this is an upper
+        bound; `None` where its bytes are unknown too.
+        """
+        return time_coverage(self.prices, self.before)
+
+    @property
     def uncounted(self) -> Mapping[str, int]:
         """Operations without a counter: how often each one occurs."""
         return self.program.uncounted
@@ -296,9 +305,17 @@ class Report:
         return (
             f"{graph.name} on {device.title} ({device.runtime}): {self.provenance} "
             f"±{100 * device.latency_band:.0f} %, {counted} of {self.program.operations} "
-            f"operations counted, {quantity(self.totals['parameters'], '')} parameters, "
+            f"operations counted{self._of_time()}, "
+            f"{quantity(self.totals['parameters'], '')} parameters, "
             f"{quantity(self.totals['macs'], 'MAC')}"
         )
+
+    def _of_time(self) -> str:
+        """How much of the time that is, where something is missing."""
+        if not self.uncounted:
+            return ""
+        share = self.time_coverage
+        return f" ({'an unknown share' if share is None else f'{100 * share:.0f} %'} of the time)"
 
     def _totals_table(self) -> tuple[list[str], list[list[str]]]:
         rows = []
@@ -338,6 +355,16 @@ class Report:
             for r in order
         ]
         return ["task", "type", "MACs", "weights", "latency", "share", "option"], rows
+
+
+def time_coverage(prices: Prices, before: Evaluation) -> float | None:
+    """The share of the baseline's estimated time that is counted; see `Report.time_coverage`."""
+    unknown = np.isnan(before.latency.point)
+    if not unknown.any():
+        return 1.0
+    counted = float(np.nansum(before.latency.point))
+    missing = float(prices.least_s[prices.row_signature[unknown]].sum())
+    return None if np.isnan(missing) else counted / (counted + missing)
 
 
 def check_targets(targets: object) -> dict[str, float]:

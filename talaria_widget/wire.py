@@ -83,6 +83,7 @@ class ProgramMeta(TypedDict):
     operations: int
     counted: int
     uncounted: dict[str, int]
+    time_coverage: float | None
     names: list[str]
     kinds: list[str]
     labels: list[str]

@@ -91,6 +91,7 @@ def synthetic(seed: int, rows: int = 24) -> Compiled:
         provenance=np.zeros((signatures, options), np.uint8),
         refusal=refusal,
         bound=np.zeros((signatures, options), np.uint8),
+        least_s=np.zeros(signatures),
         row_weight_start=np.array(start, np.int32),
         row_weight=np.array(row_weight, np.int32),
         weight_leader=np.array(leader, np.int32),

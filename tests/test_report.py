@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -104,6 +105,44 @@ def test_a_model_without_operations_is_counted_whole() -> None:
     assert report.totals["latency_s"] == 0
     assert report.totals["peak_memory_bytes"] is not None
     assert "0 of 0 operations" in repr(report)
+
+
+def with_a_gate() -> onnx.ModelProto:
+    """A product, an op of one's own, and the same product again."""
+    weight = onnx.numpy_helper.from_array(np.ones((512, 512), np.float32), "w")
+    x, y = (onnx.helper.make_tensor_value_info(n, 1, (64, 512)) for n in "xy")
+    gated = onnx.helper.make_tensor_value_info("b", 1, (64, 512))
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "w"], ["a"]),
+        onnx.helper.make_node("Gate", ["a"], ["b"], domain="com.mine"),
+        onnx.helper.make_node("MatMul", ["b", "w"], ["y"]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "gated", [x], [y], [weight], value_info=[gated])
+    opsets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("com.mine", 1)]
+    return onnx.helper.make_model(graph, opset_imports=opsets)
+
+
+def test_what_is_not_counted_is_said_by_operations_and_by_time() -> None:
+    report = talaria.analyze(with_a_gate(), device="cpu-avx2")
+    assert report.coverage == 1 - 1 / 3
+    assert report.uncounted == {"com.mine.Gate": 1}
+    device = talaria.device("cpu-avx2")
+    moved = 2 * 4 * 64 * 512 / device.on_chip_bytes_per_s + device.dispatch_s
+    counted = report.totals["latency_s"]
+    assert report.time_coverage == pytest.approx(counted / (counted + moved), rel=1e-6)
+    assert "2 of 3 operations counted (" in repr(report)
+    assert report.totals["macs"] == 2 * 64 * 512 * 512
+
+
+def test_a_counter_of_ones_own_completes_the_report() -> None:
+    talaria.register("com.mine.Gate", lambda inputs, outputs, attrs: 3 * inputs[0].size)
+    try:
+        report = talaria.analyze(with_a_gate(), device="cpu-avx2")
+    finally:
+        talaria.register("com.mine.Gate", None)
+    assert report.coverage == report.time_coverage == 1.0
+    assert report.totals["macs"] == 2 * 64 * 512 * 512 + 3 * 64 * 512
+    assert report.column("latency_s").values[1] > 0
 
 
 def test_what_was_assumed_is_said() -> None:

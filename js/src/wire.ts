@@ -49,6 +49,7 @@ export interface ProgramMeta {
   operations: number;
   counted: number;
   uncounted: Record<string, number>;
+  time_coverage: number | null;
   names: string[];
   kinds: string[];
   labels: string[];

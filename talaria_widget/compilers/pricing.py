@@ -46,7 +46,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     signature, first = _signatures(program.tasks)
     counts = np.bincount(signature, minlength=len(first)).astype(np.float64)[:, None]
     rows = _price_rows(program, first, counts, weights, lines)
-    latency, energy, bound = rows
+    latency, energy, bound, least_s = rows
     reasons = list(weights.reasons)
     refusal = _refusals(program, [program.tasks[r] for r in first], lines, reasons)
     cast_latency, cast_energy, tensors = _tensors(program, precisions)
@@ -63,6 +63,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
         provenance=np.zeros(refusal.shape, np.uint8),
         refusal=refusal,
         bound=bound,
+        least_s=least_s,
         row_weight_start=weights.row_start,
         row_weight=weights.row_weight,
         weight_leader=weights.leader,
@@ -105,8 +106,11 @@ def _price_rows(
     counts: Array,
     weights: stored.Table,
     lines: Sequence[MenuOption],
-) -> tuple[Band, Band, Array]:
-    """Latency, energy and what bounds them: one row per signature, one column per line."""
+) -> tuple[Band, Band, Array, Array]:
+    """Latency, energy and what bounds them: one row per signature, one column per line.
+
+    The last is the time of moving the bytes alone, for what has no known work.
+    """
     device, graph = program.device, program.graph
     tasks = [program.tasks[r] for r in first]
     ops = {op.name: op for op in graph.ops}
@@ -154,10 +158,11 @@ def _price_rows(
         bits = 8 * (activations * chip + streamed * weight_share)
         joules = flops / 2 * mac_j + bits * device.dram_bit_j
     seconds, joules = times * seconds, times * joules
+    least = times[:, 0] * (memory[:, 0] + device.dispatch_s)
     cannot = np.array([bool(m.reason) for m in lines])
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
-    return _latency(device, seconds), _energy(device, joules), bound.astype(np.uint8)
+    return _latency(device, seconds), _energy(device, joules), bound.astype(np.uint8), least
 
 
 def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
