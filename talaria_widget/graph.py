@@ -232,10 +232,16 @@ def _times(a: int | None, b: int | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A pattern that repeats: the paths of its instances, in order of execution."""
+    """A part of the graph that repeats.
+
+    `instances` are the paths of its repeats in order of execution, and `name` is all of them as
+    one pattern (`encoder.layer.[0-11]`) where there is such a pattern. `ops` are the names of
+    each instance's ops; the same place in two instances is the same operation, and costs the same.
+    """
 
     name: str
     instances: tuple[str, ...]
+    ops: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)

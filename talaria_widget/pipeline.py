@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from talaria_widget import report as reports
+from talaria_widget.blocks import find_blocks
 from talaria_widget.choice import Index, index, resolve
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.compilers.menu import menu
@@ -31,6 +32,11 @@ def capture(model: Any, inputs: object = None) -> Graph:
         UnsupportedModelError: a model or file that cannot be read.
         FileNotFoundError: a path at which there is nothing.
     """
+    graph = _read(model, inputs)
+    return replace(graph, blocks=find_blocks(graph))
+
+
+def _read(model: Any, inputs: object) -> Graph:
     if is_module(model):
         from talaria_widget.frontends import torch as torch_frontend
 

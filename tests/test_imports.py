@@ -18,6 +18,7 @@ RANKS = {
     "recipe": 1,
     "tables": 1,
     "work": 2,
+    "blocks": 2,
     "storage": 2,
     "hardware": 2,
     "frontends": 2,
