@@ -17,6 +17,7 @@ from talaria_widget.recipe import Option, Recipe, option_label
 from talaria_widget.report import Report, time_coverage
 from talaria_widget.tables import shape_text
 from talaria_widget.wire import (
+    BlockInfo,
     CorrectionInfo,
     DeviceInfo,
     OptionInfo,
@@ -42,6 +43,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
     graph, tasks = program.graph, program.tasks
     ops = {op.name: op for op in graph.ops}
     paths = [ops[task.name].path for task in tasks]
+    blocks, block_rows = _repeats(program)
     meta: ProgramMeta = {
         "revision": revision,
         "model": graph.name,
@@ -76,6 +78,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "sources": [str(ops[task.name].source or "") for task in tasks],
         "ops": [list(task.ops) for task in tasks],
         "modules": _modules(graph.modules, paths),
+        "blocks": blocks,
         "weight_names": [weight.name for weight in program.weights],
         "options": _options(compiled),
         "precisions": list(prices.precisions),
@@ -91,16 +94,34 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
             for c in prices.corrections
         ],
     }
-    return encode(meta, _program_blocks(compiled))
+    return encode(meta, _program_arrays(compiled) | {"block_rows": block_rows})
 
 
-def _program_blocks(compiled: Compiled) -> dict[str, NDArray[Any]]:
+def _repeats(program: Program) -> tuple[list[BlockInfo], NDArray[Any]]:
+    """The blocks of the graph as rows: each repeat's, at the same places."""
+    row_of = program.row_of_op
+    blocks: list[BlockInfo] = []
+    found: list[NDArray[Any]] = []
+    for block in program.graph.blocks:
+        table = np.array([[row_of.get(op, -1) for op in ops] for ops in block.ops], np.int32)
+        first = dict(zip(table[0][::-1].tolist(), range(table.shape[1])[::-1], strict=True))
+        first.pop(-1, None)
+        if first:
+            table = table[:, sorted(first.values())]
+            blocks.append({"name": block.name, "count": len(table), "places": table.shape[1]})
+            found.append(table.ravel())
+    return blocks, np.concatenate(found) if found else np.zeros(0, np.int32)
+
+
+def _program_arrays(compiled: Compiled) -> dict[str, NDArray[Any]]:
     program, prices = compiled.program, compiled.prices
+    times = {op.name: op.times for op in program.graph.ops}
     blocks: dict[str, NDArray[Any]] = {
         name: _counts([getattr(task.work, name) for task in program.tasks])
         for name in ("macs", "flops", "read_bytes", "write_bytes")
     }
     blocks["parameters"] = _counts([_parameters(program, task.weights) for task in program.tasks])
+    blocks["times"] = _counts([times[task.name] for task in program.tasks])
     for name in ("weight_bytes", "tensor_size", "tensor_bytes", "precision_bytes"):
         blocks[name] = np.asarray(getattr(prices, name), np.float64)
     for name in ("latency", "energy", "cast_latency", "cast_energy"):

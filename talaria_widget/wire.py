@@ -52,17 +52,26 @@ class OptionInfo(TypedDict):
     python: str
 
 
+class BlockInfo(TypedDict):
+    """A part that repeats: its repeats as one pattern, how many, and the rows of each."""
+
+    name: str
+    count: int
+    places: int
+
+
 class ProgramMeta(TypedDict):
     """The rows of a model on a device, and the names that the price blocks refer to.
 
     Blocks, by name (R rows, S signatures, O options, W stored weights, T tensors, E edges,
     K cast sizes, P precisions): float64 `macs flops read_bytes write_bytes` (R, NaN unknown),
-    `parameters` (R), `weight_bytes` (W x O), `tensor_size tensor_bytes` (T),
+    `parameters` (R), `times` (R: runs in one forward, 0 not taken), `weight_bytes` (W x O), `tensor_size tensor_bytes` (T),
     `precision_bytes` (P); float32 `latency latency_low latency_high energy energy_low
     energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
     cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
     `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
-    tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O); uint8 `provenance
+    tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O), `block_rows` (of every
+    block, count x places: the row at each place of each repeat, -1 for none); uint8 `provenance
     refusal` (S x O), `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory,
     2 dispatch, 3 unknown).
     """
@@ -92,6 +101,7 @@ class ProgramMeta(TypedDict):
     sources: list[str]
     ops: list[list[str]]
     modules: dict[str, str]
+    blocks: list[BlockInfo]
     weight_names: list[str]
     options: list[OptionInfo]
     precisions: list[str]

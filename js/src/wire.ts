@@ -31,6 +31,13 @@ export interface OptionInfo {
   python: string;
 }
 
+/** A part that repeats: its repeats as one pattern, how many, and the rows of each. */
+export interface BlockInfo {
+  name: string;
+  count: number;
+  places: number;
+}
+
 /** The rows of a model on a device, and the names that the price blocks refer to. */
 export interface ProgramMeta {
   revision: number;
@@ -58,6 +65,7 @@ export interface ProgramMeta {
   sources: string[];
   ops: string[][];
   modules: Record<string, string>;
+  blocks: BlockInfo[];
   weight_names: string[];
   options: OptionInfo[];
   precisions: string[];
