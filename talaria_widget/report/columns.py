@@ -1,0 +1,86 @@
+"""Everything known of the rows: one array per figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talaria_widget.prices import PROVENANCE
+from talaria_widget.tables import shape_text
+
+if TYPE_CHECKING:
+    from talaria_widget.report.whole import Report
+
+Provenance = Literal["counted", "measured", "modelled", "vendor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure per row; NaN is unknown. `unit` is SI, or empty for text and counts."""
+
+    name: str
+    unit: str
+    values: NDArray[Any]
+    provenance: Provenance
+
+
+def columns(report: Report) -> tuple[Column, ...]:
+    """Everything known of the rows, one array per figure, in order of execution."""
+    tasks = report.program.tasks
+    after, before = report.after, report.before
+    signature = report.prices.row_signature
+    codes = report.prices.provenance[signature, after.column]
+
+    def of(name: str, unit: str, values: Any, provenance: Provenance = "counted") -> Column:
+        return Column(name, unit, np.asarray(values), provenance)
+
+    def work(name: str) -> list[float]:
+        known = (getattr(t.work, name) for t in tasks)
+        return [np.nan if value is None else float(value) for value in known]
+
+    modelled = report.provenance
+
+    def cast_sums(name: str) -> NDArray[Any]:
+        sums = np.zeros(len(tasks))
+        np.add.at(sums, after.casts.row, getattr(after.casts, name).point)
+        return sums
+
+    return (
+        of("name", "", [t.name for t in tasks]),
+        of("type", "", [t.label for t in tasks]),
+        of("kind", "", [t.kind for t in tasks]),
+        of("output_shape", "", list(map(shape_text, report.program.output_shapes))),
+        of("macs", "MAC", work("macs")),
+        of("flops", "FLOP", work("flops")),
+        of("read_bytes", "B", work("read_bytes")),
+        of("write_bytes", "B", work("write_bytes")),
+        of("weight_bytes", "B", after.row_weight_bytes),
+        of("weight_bytes_before", "B", before.row_weight_bytes),
+        of("latency_s", "s", after.latency.point, modelled),
+        of("latency_s_low", "s", after.latency.low, modelled),
+        of("latency_s_high", "s", after.latency.high, modelled),
+        of("latency_s_before", "s", before.latency.point, modelled),
+        of("casts_latency_s", "s", cast_sums("latency"), modelled),
+        of("casts_energy_j", "J", cast_sums("energy"), modelled),
+        of("energy_j", "J", after.energy.point, modelled),
+        of("energy_j_before", "J", before.energy.point, modelled),
+        of("memory_bytes", "B", after.memory_bytes),
+        of("option", "", [option_of(report, r) for r in range(len(tasks))]),
+        of("provenance", "", [PROVENANCE[c] for c in codes]),
+        of("source", "", _sources(report)),
+    )
+
+
+def option_of(report: Report, row: int) -> str:
+    """The label of the option that a row runs in; `mixed` where its weights disagree."""
+    if report.after.mixed[row]:
+        return "mixed"
+    return str(report.prices.labels[report.after.column[row]])
+
+
+def _sources(report: Report) -> list[str]:
+    lines = {op.name: op.source for op in report.program.graph.ops}
+    return [str(lines[t.name] or "") for t in report.program.tasks]

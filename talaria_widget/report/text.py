@@ -1,0 +1,106 @@
+"""A report as text and as static HTML."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from talaria_widget.report.columns import option_of
+from talaria_widget.report.targets import left_out
+from talaria_widget.tables import UNITS, change, html_table, quantity, text_table
+
+if TYPE_CHECKING:
+    from talaria_widget.report.whole import Report
+
+SHOWN_ROWS = 10
+STATIC_ROWS = 50
+
+
+def as_text(report: Report) -> str:
+    """The totals before and now, and the slowest rows."""
+    header, rows = _totals_table(report)
+    top_header, top = _rows_table(report, SHOWN_ROWS)
+    more = len(report.program.tasks) - len(top)
+    parts = [_headline(report), text_table(header, rows), text_table(top_header, top, left=2)]
+    if more > 0:
+        parts.append(f"... and {more} more rows; to_frame() has them all.")
+    casts = report.after.casts
+    if len(casts.row):
+        seconds, joules = casts.latency.point.sum(), casts.energy.point.sum()
+        added = f"{quantity(seconds, 's')} and {quantity(joules, 'J')}"
+        parts.append(f"{len(casts.row)} casts between precisions add {added}.")
+    parts += [f"note: {note}" for note in report.notes[:5]]
+    return "\n\n".join(parts[:3]) + "".join("\n" + part for part in parts[3:])
+
+
+def as_html(report: Report) -> str:
+    """The same as two tables; names are escaped."""
+    header, rows = _totals_table(report)
+    top_header, top = _rows_table(report, STATIC_ROWS)
+    more = len(report.program.tasks) - len(top)
+    caption = f"The {len(top)} slowest rows" + (f", {more} more not shown" if more > 0 else "")
+    return html_table(header, rows, _headline(report)) + html_table(
+        top_header, top, caption, left=2
+    )
+
+
+def _headline(report: Report) -> str:
+    graph, device = report.program.graph, report.program.device
+    counted = report.program.operations - sum(report.uncounted.values())
+    return (
+        f"{graph.name} on {device.title} ({device.runtime}): {report.provenance} "
+        f"±{100 * device.latency_band:.0f} %, {counted} of {report.program.operations} "
+        f"operations counted{_of_time(report)}, "
+        f"{quantity(report.totals['parameters'], '')} parameters, "
+        f"{quantity(report.totals['macs'], 'MAC')}"
+    )
+
+
+def _of_time(report: Report) -> str:
+    """How much of the time that is, where something is missing."""
+    if not report.uncounted:
+        return ""
+    share = report.time_coverage
+    return f" ({'an unknown share' if share is None else f'{100 * share:.0f} %'} of the time)"
+
+
+def _totals_table(report: Report) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for name in ("size_bytes", "latency_s", "energy_j", "peak_memory_bytes"):
+        before, now, unit = report.baseline[name], report.totals[name], UNITS[name]
+        band = ""
+        if report.totals.get(f"{name}_low") is not None:
+            low, high = report.totals[f"{name}_low"], report.totals[f"{name}_high"]
+            band = f"{quantity(low, unit, 3)} to {quantity(high, unit, 3)}"
+        mark = "≥ " if now is not None and left_out(report, name) else ""
+        rows.append(
+            [
+                name,
+                quantity(before, unit),
+                mark + quantity(now, unit),
+                change(before, now),
+                band,
+            ]
+        )
+    return ["", "before", "now", "change", "band"], rows
+
+
+def _rows_table(report: Report, most: int) -> tuple[list[str], list[list[str]]]:
+    latency = report.after.latency.point
+    order = np.argsort(-np.nan_to_num(latency, nan=np.inf), kind="stable")[:most]
+    macs = report.column("macs").values
+    total = report.totals["latency_s"]
+    rows = [
+        [
+            report.program.tasks[r].name,
+            report.program.tasks[r].label,
+            quantity(float(macs[r]), "MAC"),
+            quantity(float(report.after.row_weight_bytes[r]), "B"),
+            quantity(float(latency[r]), "s"),
+            f"{100 * latency[r] / total:.1f} %" if total and latency[r] >= 0 else "?",
+            option_of(report, int(r)),
+        ]
+        for r in order
+    ]
+    return ["task", "type", "MACs", "weights", "latency", "share", "option"], rows
