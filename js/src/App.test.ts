@@ -73,6 +73,21 @@ describe("the widget", () => {
     expect(model.sent).toEqual([]);
   });
 
+  it("takes a selection to every repeat of its block", async () => {
+    const model = show();
+    expect(screen.queryByTestId("repeats")).toBeNull();
+    await fireEvent.click(row("blocks.0.conv"));
+    const button = screen.getByTestId("repeats");
+    expect(button.textContent).toBe("in all 2");
+    expect(button.getAttribute("aria-label")).toContain("blocks.[0-1]");
+    await fireEvent.click(button);
+    expect(model.get("selection")).toEqual(["blocks.0.conv", "blocks.1.conv"]);
+    expect(screen.queryByTestId("repeats")).toBeNull();
+    await fireEvent.click(row("blocks.1.conv"));
+    await fireEvent.keyDown(row("blocks.1.conv"), { key: "r" });
+    expect(model.get("selection")).toHaveLength(2);
+  });
+
   it("is driven by keys", async () => {
     const model = show();
     const first = screen.getAllByTestId("row")[0];

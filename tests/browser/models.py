@@ -46,6 +46,40 @@ while not pathlib.Path("{GO}").exists() and time.monotonic() < end:
 w.mark("0", talaria.Quantize(8))
 """
 
+# Three equal layers, and an operation that only its author can count.
+REPEATED = """
+import torch
+import talaria_widget as talaria
+
+@torch.library.custom_op("mine::gate", mutates_args=())
+def gate(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
+
+gate.register_fake(torch.empty_like)
+
+class Layer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = torch.nn.Linear(64, 256), torch.nn.Linear(256, 64)
+
+    def forward(self, x):
+        return x + self.down(torch.relu(self.up(x)))
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(Layer() for _ in range(3))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return gate(x)
+
+model = Net().eval()
+w = talaria.show(model, torch.randn(1, 64), device="apple-a17-pro-ane", recipe={})
+w
+"""
+
 HOSTILE = """
 import torch
 import talaria_widget as talaria

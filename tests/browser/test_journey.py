@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import OpenNotebook
-from browser.models import LAYERS, SHOW, SMALL
+from browser.models import LAYERS, REPEATED, SHOW, SMALL
 from browser.pages import NotebookPage, Widget
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
@@ -103,6 +103,31 @@ def test_clicks_reach_python(open_notebook: OpenNotebook) -> None:
     expect(widget.part("recipe-panel")).to_contain_text("int8")
     widget.set_target("latency_s", "0.5 ms")
     notebook.wait_for_value("dict(w.targets)", {"latency_s": 0.0005})
+    assert notebook.errors == []
+
+
+def test_a_layer_stands_for_its_repeats(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook([REPEATED])
+    notebook.run_all()
+    widget = notebook.widget().wait()
+    widget.select("layers.1.up")
+    widget.part("repeats").click()
+    notebook.wait_for_value("sorted(w.selection)", [f"layers.{i}.up" for i in range(3)])
+    expect(widget.part("repeats")).to_have_count(0)
+    widget.choose("int8")
+    widget.wait()
+    assert_page_and_kernel_agree(notebook, widget)
+    patterns = notebook.kernel.value("[rule.match for rule in w.recipe]")
+    assert patterns == ["layers.[0-2].up"]
+    # What nobody counts is listed; its author counts it in a line.
+    expect(widget.root).to_contain_text("12 of 13 ops counted")
+    widget.root.get_by_text("12 of 13 ops counted").click()
+    expect(widget.root).to_contain_text("gate ×1")
+    expect(widget.root).to_contain_text("of the estimated time")
+    count = 'talaria.register("mine::gate", lambda inputs, outputs, attrs: inputs[0].size)'
+    assert notebook.kernel.value(
+        f"[{count}, talaria.analyze(model, torch.randn(1, 64)).coverage]"
+    ) == [None, 1.0]
     assert notebook.errors == []
 
 
