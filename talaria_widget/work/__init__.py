@@ -8,6 +8,7 @@ from types import MappingProxyType
 from talaria_widget.graph import Graph, Op, Work
 from talaria_widget.work.attention import count_attention
 from talaria_widget.work.conv import count_conv, count_conv_transpose
+from talaria_widget.work.formulas import FORMULAS
 from talaria_widget.work.matmul import count_linear, count_matmul
 from talaria_widget.work.movement import count_control, count_embedding, count_movement
 from talaria_widget.work.norm import count_norm
@@ -23,6 +24,7 @@ from talaria_widget.work.reduction import count_pool, count_reduction, count_res
 from talaria_widget.work.registered import register, registered
 from talaria_widget.work.shapes import output_size
 from talaria_widget.work.traffic import traffic
+from talaria_widget.work.words import WORDS
 
 __all__ = ["COUNTERS", "Counter", "count", "register"]
 
@@ -58,7 +60,8 @@ def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> W
 
     FLOPs = 2 x MACs + everything beside them: bias adds, and elementwise work by the rates
     in `pointwise`, `norm` and `reduction`. A fused `attrs["activation"]` is added. An op that
-    runs several times has the work of them all; a counter given to `register` comes first.
+    runs several times has the work of them all; a counter given to `register` comes first, then
+    the formula of an operator that has one of its own.
 
     Args:
         graph: The graph that holds the op's tensors.
@@ -81,10 +84,19 @@ def count(graph: Graph, op: Op, counters: Mapping[str, Counter] = COUNTERS) -> W
     macs: int | None
     flops: int | None
     try:
-        macs, rest = registered(graph, op) or counters[op.kind](graph, op)
+        macs, rest = registered(graph, op) or _counter(op, counters)(graph, op)
         if "activation" in op.attrs:
             rest += output_size(graph, op) * ACTIVATION[op.attrs["activation"]]
         flops = 2 * macs + rest
     except LookupError:
         macs = flops = None
     return Work(macs, flops, *traffic(graph, op)) * op.times
+
+
+def _counter(op: Op, counters: Mapping[str, Counter]) -> Counter:
+    """The operator's own formula, else its word's, else its kind's."""
+    if op.target in FORMULAS:
+        return FORMULAS[op.target]
+    if op.kind not in ("unknown", "control") and op.word in WORDS:
+        return WORDS[op.word]
+    return counters[op.kind]

@@ -9,6 +9,9 @@ from talaria_widget.frontends.onnx.types import Shape
 
 Attributes = dict[str, Any]
 Shapes = Sequence[Shape | None]
+THIRDS = tuple(range(2, 3_000, 3))
+"""The data of operators that read a tensor, its scale and its zero point, over and over."""
+
 Builder = Callable[[Mapping[str, Any], Shapes, Shapes], Attributes]
 
 
@@ -25,12 +28,23 @@ def _fused(given: Mapping[str, Any]) -> Attributes:
     return {"activation": given["activation"].lower()} if given.get("activation") else {}
 
 
-def convolution(slot: int) -> Builder:
-    """Attributes of a convolution whose kernel is in this slot."""
+def integer(builder: Builder) -> Builder:
+    """The same of an operator that computes in 8-bit integers."""
+    return lambda given, inputs, outputs: {
+        **builder(given, inputs, outputs),
+        "precision": "int8",
+    }
+
+
+def convolution(slot: int, *, last: bool = False) -> Builder:
+    """Attributes of a convolution whose kernel is in this slot; `last`: channels come last."""
 
     def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
-        kernel = tuple(given.get("kernel_shape") or _shape(inputs, slot)[2:])
+        weight = _shape(inputs, slot)
+        kernel = tuple(given.get("kernel_shape") or (weight[1:-1] if last else weight[2:]))
+        channels_last = {"channels_last": True} if last or given.get("channels_last") else {}
         return {
+            **channels_last,
             "kernel": kernel,
             "stride": tuple(given.get("strides") or (1,) * len(kernel)),
             "padding": _padding(given, kernel),
@@ -40,6 +54,27 @@ def convolution(slot: int) -> Builder:
         }
 
     return build
+
+
+def causal_convolution(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A depthwise convolution over what came before."""
+    weight = _shape(inputs, 1)
+    activation = given.get("activation", "none").lower()
+    return {
+        "kernel": weight[2:],
+        "stride": (1,) * len(weight[2:]),
+        "padding": tuple(n - 1 for n in weight[2:]),
+        "dilation": (given.get("dilation", 1),) * len(weight[2:]),
+        "groups": weight[0],
+        "causal": True,
+        **({} if activation == "none" else {"activation": activation}),
+    }
+
+
+def deformable(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A convolution that samples where offsets tell it to, each sample weighed by a mask or not."""
+    masked = len(inputs) > 4 and inputs[4] is not None
+    return {**convolution(1)(given, inputs, outputs), "masked": masked}
 
 
 def _padding(given: Mapping[str, Any], kernel: Shape) -> Shape:
@@ -176,6 +211,37 @@ def causal_past(slot: int) -> Builder:
     """The same, causal always."""
     build = past(slot)
     return lambda given, inputs, outputs: {**build(given, inputs, outputs), "causal": True}
+
+
+def fast_gelu(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """A product with the activation that the runtime fused."""
+    return {"activation": "fastgelu"}
+
+
+def regions(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """Points to a side of each bin; 0 where the region's size decides."""
+    return {"mode": given.get("mode", "avg"), "sampling_ratio": given.get("sampling_ratio", 0)}
+
+
+def loss(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """How a loss adds up, and whether its classes have weights."""
+    weighted = len(inputs) > 2 and inputs[2] is not None
+    return {"weighted": weighted, "reduction": given.get("reduction", "mean")}
+
+
+def kept(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """How many boxes are kept at most, where that is known before the run."""
+    return {"kept": int(given["kept"])} if given.get("kept") is not None else {}
+
+
+def states(count: int) -> Builder:
+    """How many running averages a training step keeps of each number."""
+    return lambda given, inputs, outputs: {"states": count}
+
+
+def tables(slot: int) -> Builder:
+    """How many tables an embedding adds up: that of segments may be absent."""
+    return lambda given, inputs, outputs: {"tables": 2 + bool(_shape(inputs, slot))}
 
 
 def blocks(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
