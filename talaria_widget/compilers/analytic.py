@@ -79,7 +79,8 @@ def _task(
     inside: Counter[str] = Counter(
         t for op in ops for t in {fusion.aliases.get(x, x) for x in op.inputs}
     )
-    inputs = [t for t in dict.fromkeys(read) if t not in made and t not in fusion.constants]
+    here = set(made)
+    inputs = [t for t in dict.fromkeys(read) if t not in here and t not in fusion.constants]
     outputs = [t for t in made if reads[t] > inside[t]] or made[-1:]
     weights = tuple(
         dict.fromkeys(w for i in group.ops if i not in group.folded for w in graph.ops[i].weights)
@@ -128,9 +129,10 @@ def _owns_weight(graph: Graph, op: Op) -> bool:
 def _read_bytes(graph: Graph, fusion: Fusion, ops: list[Op], inputs: list[str]) -> int | None:
     """Bytes that enter: of a view no more than it shows, of a whole no more than there is."""
     entering: dict[str, int] = {}
+    wanted = set(inputs)
     for name in dict.fromkeys(t for op in ops for t in op.inputs):
         whole = fusion.aliases.get(name, name)
-        if whole not in inputs:
+        if whole not in wanted:
             continue
         shown, held = graph.tensors[name].nbytes, graph.tensors[whole].nbytes
         if shown is None or held is None:

@@ -225,10 +225,10 @@ def _pointwise(
             break
         step = min(waiting)
         op = graph.ops[step]
+        if op.kind not in kinds or step in taken or len(op.outputs) != 1:
+            break
         inside = live | {state.result(k) for k in ops[len(start) :]}
-        foreign = [t for t in state.inputs(op) if t not in inside]
-        fits = op.kind in kinds and step not in taken and len(op.outputs) == 1
-        if not fits or (foreign and not external):
+        if not external and any(t not in inside for t in state.inputs(op)):
             break
         ops.append(step)
         live.add(state.result(step))
