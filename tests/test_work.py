@@ -426,8 +426,12 @@ class TestPool:
         got = work("pool", "GlobalAveragePool", [(1, 512, 7, 7)], [], (1, 512, 1, 1), mode="avg")
         assert got.flops == 512 * 7 * 7
 
+    def test_power_average_takes_a_power_and_an_add_of_each(self) -> None:
+        got = work("pool", "lp_pool1d", [(1, 4, 4)], [], (1, 4, 2), kernel=(2,), mode="lp")
+        assert got.flops == 4 * 2 * (2 * 2)
+
     def test_unknown_mode(self) -> None:
-        assert work("pool", "LpPool", [(1, 4, 4)], [], (1, 4, 2), mode="lp").flops is None
+        assert work("pool", "odd_pool", [(1, 4, 4)], [], (1, 4, 2), mode="odd").flops is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """Multiply-adds of attention as one op: both products, the softmax, and projections if it has them.
 
-A causal mask is counted as the full matrix (half of it is wasted, but dense kernels compute
-it, and `torch.utils.flop_counter` counts so). Extra keys (`bias_k`, `add_zero_attn`) are not.
+A causal mask is counted as the full matrix of scores. Dense kernels compute it and throw half
+away: torch's math and CPU paths, ONNX Runtime's. Flash kernels skip the blocks that are all
+masked, so that about half is computed; so do block masks of `flex_attention`. `FlopCounterMode`
+counts the full matrix for either, and so do ptflops and fvcore where they count attention at
+all. Heads that share keys (grouped queries) still multiply each query with each key: the number
+of query heads counts. Extra keys (`bias_k`, `add_zero_attn`) are left out.
 """
 
 from __future__ import annotations
@@ -22,8 +26,10 @@ def count_attention(graph: Graph, op: Op) -> tuple[int, int]:
         return _projecting(graph, op)
     q, k = shape(graph, op.inputs[0]), shape(graph, op.inputs[1])
     keys: int = op.attrs.get("keys") or k[-2]
-    pairs = prod(q[:-1]) * keys
-    width = q[-1] + shape(graph, op.outputs[0])[-1]
+    result = shape(graph, op.outputs[0])
+    # The result has every axis of the batch, which any operand may broadcast.
+    pairs = prod(result[:-1] if len(result) == len(q) else q[:-1]) * keys
+    width = q[-1] + result[-1]
     # Heads are an axis of a 4-D query; merged into the width of a 3-D one they are an attribute.
     heads = op.attrs.get("heads", 1) if len(q) < 4 else 1
     return pairs * width, pairs * heads * _per_score(op)

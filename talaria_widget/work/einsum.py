@@ -15,8 +15,9 @@ def count_equation(
 
     A step that sums over an index costs the product of all its index sizes in MACs; a step
     that sums over none is a plain product (one FLOP per element). Left to right is
-    the order that `torch.einsum` and ONNX Runtime take unless told otherwise. One operand
-    alone is a sum: one add per element that disappears.
+    the order that `torch.einsum` and ONNX Runtime take unless told otherwise. An index that
+    one operand alone has, and the result has not, is summed before the product, as both do. One
+    operand alone is a sum: one add per element that disappears.
 
     Raises:
         LookupError: The equation does not fit the operands.
@@ -36,8 +37,10 @@ def count_equation(
     macs = rest = 0
     held = operands[0]
     for position, operand in enumerate(operands[1:], start=2):
-        joined = _join(held, operand)
         later = wanted.union(*operands[position:])
+        for one, other in ((held, operand), (operand, held)):
+            rest += _sum_alone(one, later.union(other))
+        joined = _join(held, operand)
         held = {index: n for index, n in joined.items() if index in later or index.isdigit()}
         if len(held) < len(joined):
             macs += prod(joined.values())
@@ -54,6 +57,14 @@ def _sizes(term: str, known: tuple[int, ...]) -> Indices:
         raise LookupError(f"{term!r} does not fit {len(known)} axes")
     names = [*before, *(str(i) for i in reversed(range(hidden))), *after]
     return dict(zip(names, known, strict=True))
+
+
+def _sum_alone(operand: Indices, kept: set[str]) -> int:
+    """Take out of an operand the indices that nothing else has; the adds that this costs."""
+    before = prod(operand.values())
+    for index in [index for index in operand if index not in kept and not index.isdigit()]:
+        del operand[index]
+    return before - prod(operand.values())
 
 
 def _join(a: Indices, b: Indices) -> Indices:

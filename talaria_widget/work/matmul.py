@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import isqrt, prod
 
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work.einsum import count_equation
-from talaria_widget.work.shapes import output_size, shape, size, tensor
+from talaria_widget.work.shapes import is_complex, output_size, shape, size, tensor
 
 # These add a first operand to the product of the other two.
 _ADDING = frozenset({"addmm", "baddbmm", "addmv"})
+# (a + b i)(c + d i): four real multiply-adds.
+_PER_COMPLEX = 4
 
 
 def count_linear(graph: Graph, op: Op) -> tuple[int, int]:
     """MACs = outputs x contracted length; the rest is one add per output and bias.
 
-    `attrs["contraction"]` overrides the length where the weight is packed (4-bit blocks).
+    `attrs["contraction"]` overrides the length where the weight is packed (4-bit blocks). A
+    complex multiply-add is four real ones.
     """
+    return _real(graph, op, *_linear(graph, op))
+
+
+def _linear(graph: Graph, op: Op) -> tuple[int, int]:
     outputs = output_size(graph, op)
     # Buffers among the weights are scales and zero points of what is stored as integers.
     biases = sum(tensor(graph, name).role != "buffer" for name in op.weights[1:])
@@ -38,7 +45,33 @@ def _contraction(graph: Graph, name: str) -> int:
 
 
 def count_matmul(graph: Graph, op: Op) -> tuple[int, int]:
-    """MACs = outputs x contracted length, or what the einsum's equation says."""
+    """MACs = outputs x contracted length, or what the einsum's equation says.
+
+    A complex multiply-add is four real ones.
+    """
+    return _real(graph, op, *_matmul(graph, op))
+
+
+def count_grouped(graph: Graph, op: Op) -> tuple[int, int]:
+    """MACs of a mixture of experts' product: each row with the matrix of its own expert.
+
+    The kernel computes the rows that were routed, so only the active experts count:
+    (rows, K) x (experts, K, N) is rows x K x N. Where the offsets cut the contracted axis
+    (both operands have two axes) each group contracts its share: M x K x N in all.
+    """
+    a, b = (shape(graph, name) for name in op.inputs[:2])
+    if len(a) == len(b) == 2:
+        return a[0] * a[1] * b[1], 0
+    return output_size(graph, op) * a[-1], 0
+
+
+def _real(graph: Graph, op: Op, macs: int, rest: int) -> tuple[int, int]:
+    if is_complex(graph, op.outputs):
+        return macs * _PER_COMPLEX, rest * 2
+    return macs, rest
+
+
+def _matmul(graph: Graph, op: Op) -> tuple[int, int]:
     operands: tuple[str, ...] = op.attrs.get("operands") or (*op.inputs, *op.weights)
     outputs = output_size(graph, op)
     equation = op.attrs.get("equation")
@@ -47,6 +80,8 @@ def count_matmul(graph: Graph, op: Op) -> tuple[int, int]:
     if op.word == "tensordot":
         # (I, K) . (K, J): the three sizes multiply to (I x J x K) squared.
         return isqrt(size(graph, operands[0]) * size(graph, operands[1]) * outputs), 0
+    if op.word == "addbmm":
+        return outputs * prod(shape(graph, operands[1])[::2]), outputs
     if op.word in _ADDING:
         return outputs * shape(graph, operands[1])[-1], outputs
     biases = max(0, len(operands) - 2)

@@ -24,12 +24,16 @@ _BY_WORD: dict[str, int] = {
     "rms_norm": _ROOT_MEAN_SQUARE,
     "rmsnormalization": _ROOT_MEAN_SQUARE,
     "simplifiedlayernormalization": _ROOT_MEAN_SQUARE,
+    "fused_rms_norm": _ROOT_MEAN_SQUARE,
+    "renorm": _ROOT_MEAN_SQUARE,
     "normalize": _ROOT_MEAN_SQUARE,  # square, add, divide
     "lpnormalization": _ROOT_MEAN_SQUARE,
     "skiplayernormalization": _CENTRED + 1,  # the residual's add
     "skipgroupnorm": _CENTRED + 1,
     "skipsimplifiedlayernormalization": _ROOT_MEAN_SQUARE + 1,
 }
+# w = g v / |v|: square, add, product, and nothing more for g, which is a number per row.
+_WEIGHT_NORM = frozenset({"weight_norm", "weight_norm_interface"})
 _LOCAL_RESPONSE = frozenset({"local_response_norm", "lrn"})
 
 
@@ -43,6 +47,8 @@ def count_norm(graph: Graph, op: Op) -> tuple[int, int]:
     if op.word in _LOCAL_RESPONSE:
         # square, (size - 1) adds, x alpha, + k, power, divide
         return 0, elements * (int(op.attrs["size"]) + 4)
+    if op.word in _WEIGHT_NORM:
+        return 0, elements * _ROOT_MEAN_SQUARE
     per_element = _BY_WORD[op.word]
     if not op.attrs.get("statistics", True):
         return 0, elements * _STORED

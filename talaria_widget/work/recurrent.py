@@ -28,6 +28,7 @@ def count_recurrent(graph: Graph, op: Op) -> tuple[int, int]:
     Layers after the first read the state of every direction. `attrs["projection"]` is the
     width of a projected state (LSTM with `proj_size`), hidden where absent. What the weights
     hold beyond these matrices are biases: one add per element, step and row of the batch.
+    `attrs["bias"]` says it where the weights are computed and so are no weights of the op.
     """
     attrs = op.attrs
     hidden, layers, directions = attrs["hidden"], attrs["layers"], attrs["directions"]
@@ -41,6 +42,8 @@ def count_recurrent(graph: Graph, op: Op) -> tuple[int, int]:
     # Buffers are scales and zero points of what is stored as integers.
     stored = [name for name in op.weights if tensor(graph, name).role != "buffer"]
     biases = max(0, sum(size(graph, name) for name in stored) - matrices)
+    if "bias" in attrs:
+        biases = layers * directions * 2 * gates * hidden * bool(attrs["bias"])
     rows = attrs["steps"] * attrs["batch"]
     units = layers * directions * hidden
     return rows * matrices, rows * (units * _REST[attrs["mode"]] + biases)

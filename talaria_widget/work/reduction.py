@@ -6,7 +6,7 @@ or root makes it n.
 
 from __future__ import annotations
 
-from math import ceil, log2, prod
+from math import prod
 
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work.shapes import input_size, output_size, shape
@@ -23,6 +23,14 @@ REDUCTION: dict[str, tuple[int, int]] = {
     "std": (4, 1),  # and a root
     "var_mean": (4, 0),
     "std_mean": (4, 1),
+    "logcumsumexp": (8, 0),  # as logaddexp
+    "trapezoid": (3, 0),  # add, width, sum; half of it at the end
+    "trapz": (3, 0),
+    "cumulative_trapezoid": (4, 0),
+    "gradient": (2, 0),  # difference, product
+    "diff": (1, 0),
+    "sum_to_size": (1, -1),
+    **dict.fromkeys(("matrix_norm", "frobenius_norm", "norm_except_dim"), (2, 0)),
     "norm": (2, 0),  # square, add; a root in place of the last add
     "vector_norm": (2, 0),
     "linalg_vector_norm": (2, 0),
@@ -33,9 +41,6 @@ REDUCTION: dict[str, tuple[int, int]] = {
     "reducelogsumexp": (4, 1),
     "reducelogsum": (1, 0),  # adds, one log
 }
-# A comparison sort: about log2(n) comparisons per element of an axis of n.
-_SORTING = frozenset({"sort", "argsort", "topk", "msort", "median", "kthvalue"})
-
 # Products and adds of 2^d (linear) or 4^d (cubic) neighbours per output of d axes.
 _NEIGHBOURS = {"nearest": 0, "linear": 2, "cubic": 4}
 _MODES = {
@@ -51,25 +56,23 @@ _MODES = {
 
 
 def count_reduction(graph: Graph, op: Op) -> tuple[int, int]:
-    """FLOPs = the word's rates x inputs and outputs; sorting takes log2 of its axis per element."""
-    elements = input_size(graph, op)
-    if op.word in _SORTING:
-        known = shape(graph, (*op.inputs, *op.weights)[0])
-        length = known[op.attrs.get("axis", -1)] if known else 1
-        return 0, elements * ceil(log2(max(2, length)))
+    """FLOPs = the word's rates x inputs and outputs."""
+    if op.word == "trace":
+        return 0, max(0, min(shape(graph, (*op.inputs, *op.weights)[0])) - 1)
     per_input, per_output = REDUCTION[op.word]
-    return 0, per_input * elements + per_output * output_size(graph, op)
+    return 0, max(0, per_input * input_size(graph, op) + per_output * output_size(graph, op))
 
 
 def count_pool(graph: Graph, op: Op) -> tuple[int, int]:
-    """FLOPs per output: k - 1 comparisons (max), or k - 1 adds and a division (average).
+    """FLOPs per output: k - 1 comparisons (max), k - 1 adds and a division (average), or as many
+    powers and adds and a root (lp).
 
     Without a kernel (global and adaptive pooling) every input element is used once.
     """
     outputs = output_size(graph, op)
     kernel = op.attrs.get("kernel")
     used = outputs * prod(kernel) if kernel else input_size(graph, op)
-    return 0, {"max": used - outputs, "avg": used}[op.attrs["mode"]]
+    return 0, {"max": used - outputs, "avg": used, "lp": 2 * used}[op.attrs["mode"]]
 
 
 def count_resize(graph: Graph, op: Op) -> tuple[int, int]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 from talaria_widget.graph import Graph, Op, Tensor
@@ -56,3 +57,9 @@ def input_size(graph: Graph, op: Op) -> int:
         LookupError: It has none, or its shape is unknown.
     """
     return size(graph, (*op.inputs, *op.weights)[0])
+
+
+def is_complex(graph: Graph, names: Iterable[str]) -> bool:
+    """Whether one of these tensors holds complex numbers."""
+    found = (graph.tensors.get(name) for name in names)
+    return any(known is not None and known.dtype.startswith("complex") for known in found)

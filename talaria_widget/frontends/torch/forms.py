@@ -102,20 +102,17 @@ def conv(kind: Kind, given: Operands) -> Form:
     }
     inputs, weights = given.split((given["input"], weight, given["bias"]))
     axis = 1 if kind == "conv_transpose" else 0
-    return Form(kind, inputs, weights, attrs, _main(given, {weight: axis}))
+    return Form(kind, inputs, weights, attrs, main_weights(given, {weight: axis}))
 
 
 def linear(kind: Kind, given: Operands) -> Form:
     """`F.linear`: the weight's output axis is its first."""
-    x, weight = given["input"], given["weight"]
-    inputs, weights = given.split((x, weight, given["bias"]))
+    x, weight, bias = given["input"], given["weight"], given["bias"]
+    inputs, weights = given.split((x, weight, bias))
     if not given.trained(weight):
-        batch = "abcdefgh"[: len(given.shape(x)) - 1]
-        out = "o" if len(given.shape(weight)) == 2 else ""
-        equation = f"{batch}i,{out}i->{batch}{out}"
-        inputs, weights = given.split((x, weight))
-        return Form("matmul", inputs, weights, _operands(given, (x, weight), equation))
-    return Form(kind, inputs, weights, {}, _main(given, {weight: 0}))
+        refs = [ref for ref in (x, weight, bias) if isinstance(ref, Ref)]
+        return Form("matmul", inputs, weights, operands(given, refs, None))
+    return Form(kind, inputs, weights, {}, main_weights(given, {weight: 0}))
 
 
 def matmul(kind: Kind, given: Operands) -> Form:
@@ -132,9 +129,9 @@ def matmul(kind: Kind, given: Operands) -> Form:
     elif given.trained(a) and not given.stored(b) and len(given.shape(a)) == 2:
         matrix, other, axis = a, b, 0
         if len(given.shape(b)) > 2:
-            return Form(kind, inputs, weights, _operands(given, refs, None))
+            return Form(kind, inputs, weights, operands(given, refs, None))
     else:
-        return Form(kind, inputs, weights, _operands(given, refs, None))
+        return Form(kind, inputs, weights, operands(given, refs, None))
     inputs = (other, *[ref for ref in inputs if ref != other])
     weights = (matrix, *[ref for ref in weights if ref != matrix])
     return Form("linear", inputs, weights, {}, {matrix.value: axis})
@@ -144,7 +141,7 @@ def bilinear(kind: Kind, given: Operands) -> Form:
     """A product of two inputs and a weight of three dimensions."""
     weight = given["weight"]
     inputs, weights = given.split((given["input1"], given["input2"], weight, given["bias"]))
-    return Form(kind, inputs, weights, {}, _main(given, {weight: 0}))
+    return Form(kind, inputs, weights, {}, main_weights(given, {weight: 0}))
 
 
 def einsum(kind: Kind, given: Operands) -> Form:
@@ -154,15 +151,30 @@ def einsum(kind: Kind, given: Operands) -> Form:
     inputs, weights = given.split(found)
     if not isinstance(equation, str):
         return Form(kind, inputs, weights)
-    return Form(kind, inputs, weights, _operands(given, found, equation.replace(" ", "")))
+    return Form(kind, inputs, weights, operands(given, found, equation.replace(" ", "")))
+
+
+def chain(kind: Kind, given: Operands) -> Form:
+    """A product of several matrices, in order."""
+    refs = list(given.call.reads)
+    inputs, weights = given.split(refs)
+    return Form(kind, inputs, weights, operands(given, refs, None))
 
 
 def attention(kind: Kind, given: Operands) -> Form:
-    """`scaled_dot_product_attention`."""
-    inputs, weights = given.split(
-        (given["query"], given["key"], given["value"], given["attn_mask"])
-    )
+    """`scaled_dot_product_attention`, and the kernels that it chooses from."""
+    mask = given["attn_mask"] if given["attn_mask"] is not None else given["attn_bias"]
+    inputs, weights = given.split((given["query"], given["key"], given["value"], mask))
     return Form(kind, inputs, weights, {"causal": bool(given["is_causal"])})
+
+
+def native_multi_head(kind: Kind, given: Operands) -> Form:
+    """The fast path of `MultiheadAttention`: projections and attention in one operator."""
+    main = {given["qkv_weight"]: 0, given["proj_weight"]: 0}
+    inputs, _ = given.split((given["query"], given["key"], given["value"], given["mask"]))
+    _, weights = given.split(([*main], given["qkv_bias"], given["proj_bias"]))
+    attrs = {"causal": False, "heads": given["num_head"], "query_first": False}
+    return Form(kind, inputs, weights, attrs, main_weights(given, main))
 
 
 def multi_head(kind: Kind, given: Operands) -> Form:
@@ -178,14 +190,16 @@ def multi_head(kind: Kind, given: Operands) -> Form:
         "heads": given["num_heads"],
         "query_first": True,
     }
-    return Form(kind, inputs, weights, attrs, _main(given, main))
+    return Form(kind, inputs, weights, attrs, main_weights(given, main))
 
 
 def recurrent(kind: Kind, given: Operands) -> Form:
-    """A recurrent layer over all its steps."""
+    """A recurrent layer over all its steps.
+
+    Packed sequences are one row per element of their data, whatever the lengths.
+    """
     call = given.call
-    word = call.target.rsplit(".", 1)[-1]
-    mode = word.split("_")[0]
+    mode = call.target.rsplit(".", 1)[-1].split("_")[0]
     inputs, weights = given.split(call.reads)
     packed = isinstance(call.args[3], list | tuple)
     at = 5 if packed else 4
@@ -194,9 +208,9 @@ def recurrent(kind: Kind, given: Operands) -> Form:
         steps, batch = shape[0], 1
     else:
         steps, batch = (shape[1], shape[0]) if call.args[8] else (shape[0], shape[1])
+    matrices = [ref for ref in references(call.args[at - 2]) if len(given.shape(ref)) == 2]
     gates = {"lstm": 4, "gru": 3}.get(mode, 1)
-    matrices = [ref for ref in weights if len(given.shape(ref)) == 2]
-    hidden = given.shape(matrices[0])[0] // gates if matrices else given.result()[-1]
+    hidden, state = given.shape(matrices[0])[0] // gates, given.shape(matrices[1])[1]
     attrs = {
         "mode": mode,
         "steps": steps,
@@ -205,7 +219,11 @@ def recurrent(kind: Kind, given: Operands) -> Form:
         "layers": call.args[at],
         "directions": directions,
     }
-    return Form(kind, inputs, weights, attrs, _main(given, dict.fromkeys(matrices, 0)))
+    if state != hidden:
+        attrs["projection"] = state
+    if not all(given.stored(ref) for ref in matrices):
+        attrs["bias"] = bool(call.args[at - 1])
+    return Form(kind, inputs, weights, attrs, main_weights(given, dict.fromkeys(matrices, 0)))
 
 
 def cell(kind: Kind, given: Operands) -> Form:
@@ -223,13 +241,15 @@ def cell(kind: Kind, given: Operands) -> Form:
         "layers": 1,
         "directions": 1,
     }
-    return Form(kind, inputs, weights, attrs, _main(given, dict.fromkeys(matrices, 0)))
+    if not all(given.stored(ref) for ref in matrices):
+        attrs["bias"] = given["b_ih"] is not None
+    return Form(kind, inputs, weights, attrs, main_weights(given, dict.fromkeys(matrices, 0)))
 
 
 def embedding(kind: Kind, given: Operands) -> Form:
     """Rows of a table; `embedding` and `embedding_bag`."""
     inputs, weights = given.split((given["input"], given["offsets"], given["weight"]))
-    return Form(kind, inputs, weights, {}, _main(given, {given["weight"]: 0}))
+    return Form(kind, inputs, weights, {}, main_weights(given, {given["weight"]: 0}))
 
 
 def norm(kind: Kind, given: Operands) -> Form:
@@ -253,12 +273,12 @@ def pool(kind: Kind, given: Operands) -> Form:
     inputs, weights = given.split((given["input"],))
     word = given.call.target.rsplit(".", 1)[-1]
     dims = next((int(c) for c in word.replace("_with_indices", "") if c in "123"), 2)
-    if "adaptive" in word:
+    if "adaptive" in word or "fractional" in word:
         shape, result = given.shape(given["input"])[-dims:], given.result()[-dims:]
         kernel = tuple(ceil(a / b) if b else 1 for a, b in zip(shape, result, strict=True))
     else:
         kernel = _tuple(given.get("kernel_size", 1), dims)
-    mode = "max" if "max" in word else "avg"
+    mode = "max" if "max" in word else "lp" if "lp" in word else "avg"
     return Form(kind, inputs, weights, {"kernel": kernel, "mode": mode})
 
 
@@ -298,11 +318,13 @@ def extreme(kind: Kind, given: Operands) -> Form:
     return plain("elementwise" if isinstance(given["other"], Ref) else kind, given)
 
 
-def _main(given: Operands, axes: Mapping[Any, int]) -> dict[int, int]:
+def main_weights(given: Operands, axes: Mapping[Any, int]) -> dict[int, int]:
+    """Of these arguments the parameters, each with its output axis."""
     return {ref.value: axis for ref, axis in axes.items() if given.trained(ref)}
 
 
-def _operands(given: Operands, refs: Sequence[Ref], equation: str | None) -> dict[str, Any]:
+def operands(given: Operands, refs: Sequence[Ref], equation: str | None) -> dict[str, Any]:
+    """The attributes of a product: its equation, and its operands' order where one is stored."""
     attrs: dict[str, Any] = {} if equation is None else {"equation": equation}
     if any(given.stored(ref) for ref in refs):
         attrs["operands"] = tuple(refs)
