@@ -75,6 +75,16 @@ def assumed(page: Page) -> None:
     page.get_by_role("button", name="assumed").click()
 
 
+def repeats(page: Page) -> None:
+    """A row that could stand for all of its repeats."""
+    page.locator("[data-testid='row']").first.click()
+
+
+def uncounted(page: Page) -> None:
+    """What is not counted."""
+    page.locator(".trust button").click()
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
@@ -102,7 +112,10 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "recipe-dark": (1040, "fixture=resnet&theme=dark", recipe),
     "assumed": (1040, "fixture=resnet", assumed),
     "unknown": (1040, "fixture=unknown", still),
+    "uncounted": (1040, "fixture=unknown", uncounted),
     "encoder": (1040, "fixture=encoder", still),
+    "repeats": (1040, "fixture=encoder", repeats),
+    "repeats-narrow": (560, "fixture=encoder&theme=dark", repeats),
     "large": (1040, "fixture=large", still),
 }
 

@@ -78,7 +78,7 @@ describe("the widget", () => {
     expect(screen.queryByTestId("repeats")).toBeNull();
     await fireEvent.click(row("blocks.0.conv"));
     const button = screen.getByTestId("repeats");
-    expect(button.textContent).toBe("in all 2");
+    expect(button.textContent).toBe("Select in all 2");
     expect(button.getAttribute("aria-label")).toContain("blocks.[0-1]");
     await fireEvent.click(button);
     expect(model.get("selection")).toEqual(["blocks.0.conv", "blocks.1.conv"]);

@@ -2,7 +2,7 @@
 import { layout as dagre, Graph } from "@dagrejs/dagre";
 import type { Box, Flow } from "./hierarchy";
 
-export const LEAF = { width: 150, height: 24 };
+export const LEAF = { width: 150, narrow: 122, height: 24 };
 export const GROUP = { width: 258, head: 22, row: 28, pad: 6 };
 /** Over this many boxes a column in order reads as well, and costs nothing. */
 const MOST = 300;
@@ -28,19 +28,25 @@ export interface Picture {
   height: number;
 }
 
-function sizeOf(box: Box): { width: number; height: number } {
-  if (!box.children.length) return LEAF;
+function sizeOf(box: Box, leaf: number): { width: number; height: number } {
+  if (!box.children.length) return { width: leaf, height: LEAF.height };
   const rows = Math.ceil(box.children.length / 2);
   return { width: GROUP.width, height: GROUP.head + rows * GROUP.row + GROUP.pad };
 }
 
+/** Two boxes side by side are narrower, so that both are in sight. */
 export function layOut(boxes: readonly Box[], flows: readonly Flow[]): Picture {
   if (boxes.length > MOST) return stack(boxes);
+  const picture = arrange(boxes, flows, LEAF.width);
+  return picture.width > GROUP.width + 8 ? arrange(boxes, flows, LEAF.narrow) : picture;
+}
+
+function arrange(boxes: readonly Box[], flows: readonly Flow[], leaf: number): Picture {
   const graph = new Graph();
   graph.setGraph({ rankdir: "TB", nodesep: 14, ranksep: 16, marginx: 4, marginy: 4 });
   graph.setDefaultEdgeLabel(() => ({}));
   boxes.forEach((box, at) => {
-    graph.setNode(String(at), { ...sizeOf(box) });
+    graph.setNode(String(at), sizeOf(box, leaf));
   });
   for (const { from, to } of flows) graph.setEdge(String(from), String(to));
   dagre(graph);
@@ -60,7 +66,7 @@ export function layOut(boxes: readonly Box[], flows: readonly Flow[]): Picture {
 function stack(boxes: readonly Box[]): Picture {
   let y = 4;
   const placed = boxes.map((box) => {
-    const size = sizeOf(box);
+    const size = sizeOf(box, LEAF.width);
     const at = { box, x: 4, y, ...size };
     y += size.height + 8;
     return at;
