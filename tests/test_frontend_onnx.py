@@ -402,9 +402,12 @@ class TestShapes:
         assert graph.tensors["y"].shape is None
         assert all(count(graph, op).flops is None for op in graph.ops)
 
-    def test_sizes_that_depend_on_data_stay_unknown(self) -> None:
-        graph = capture(model([helper.make_node("NonZero", ["x"], ["y"])], {"x": [3]}, ["y"]))
-        assert graph.tensors["y"].shape is None
+    def test_sizes_that_depend_on_data_are_those_of_one_run(self) -> None:
+        proto = model([helper.make_node("NonZero", ["x"], ["y"])], {"x": [4]}, ["y"])
+        graph = capture(proto, {"x": np.asarray([0, 5, 0, 7], np.float32)})
+        assert graph.tensors["y"].shape == (1, 2)
+        assert "one run on the inputs given" in graph.notes[0]
+        assert "one run on invented inputs" in capture(proto).notes[0]
 
     def test_open_dimension_that_is_too_small_is_said(self) -> None:
         node = helper.make_node("Conv", ["x", "w"], ["y"])
@@ -452,27 +455,6 @@ class TestShapes:
         proto.functions.append(function)
         proto.opset_import.append(helper.make_opsetid("local", 1))
         assert macs(capture(proto)) == 4 * 10 * 6
-
-
-class TestControlFlow:
-    def test_branches_are_control_with_their_parameters_and_a_note(self) -> None:
-        def branch(name: str) -> onnx.GraphProto:
-            product = helper.make_node("MatMul", ["x", f"{name}.weight"], [name])
-            end = helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 5])
-            weight = numpy_helper.from_array(floats(4, 5), f"{name}.weight")
-            return helper.make_graph([product], name, [], [end], [weight])
-
-        node = helper.make_node(
-            "If", ["c"], ["y"], "choice", then_branch=branch("a"), else_branch=branch("b")
-        )
-        proto = model([node], {"x": [2, 4]}, ["y"])
-        proto.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
-        graph = capture(proto)
-        op = one(graph, "control")
-        assert set(op.inputs) == {"c", "x"}
-        assert graph.parameters == 2 * 4 * 5
-        assert count(graph, op).macs is None
-        assert "2 operations" in graph.notes[0]
 
 
 class TestNames:

@@ -8,12 +8,14 @@ from typing import Any
 
 import onnx
 
+from talaria_widget.frontends.onnx import worker
 from talaria_widget.frontends.onnx.build import Built, build, resolve
-from talaria_widget.frontends.onnx.control import outer_names
+from talaria_widget.frontends.onnx.external import leaves_folder
+from talaria_widget.frontends.onnx.flatten import Flat, flatten
 from talaria_widget.frontends.onnx.inputs import Bound, bind
-from talaria_widget.frontends.onnx.load import load
-from talaria_widget.frontends.onnx.shapes import Known, learn
-from talaria_widget.frontends.onnx.types import attributes
+from talaria_widget.frontends.onnx.known import Known
+from talaria_widget.frontends.onnx.load import read
+from talaria_widget.frontends.onnx.shapes import learn
 from talaria_widget.graph import Graph, Tensor
 
 __all__ = ["capture"]
@@ -41,9 +43,11 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
         ValueError: `inputs` names, shapes or dtypes that the model has not.
         TypeError: `model` or an input is of another type.
     """
-    proto = load(model)
+    worker.start()
+    proto = read(model)
     bound = bind(proto.graph, inputs)
-    known = learn(proto, bound)
+    flat = flatten(proto)
+    known = learn(proto, flat, bound, _folder(model))
     built = build(known)
     for name in bound.shapes:
         tensor = Tensor(name, bound.shapes[name], bound.dtypes[name], "input")
@@ -53,18 +57,46 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
         if name not in built.tensors:
             entry = Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown"))
             built.tensors[name] = replace(entry, role="constant")
-    return Graph(
+    graph = Graph(
         name=_title(model, proto),
         framework="onnx",
         ops=tuple(built.ops),
         tensors=built.tensors,
         inputs=tuple(bound.shapes),
         outputs=outputs,
-        modules=built.modules,
+        modules={**flat.modules, **built.modules},
         assumed=bound.assumed,
-        notes=(*known.notes, *_holes(built, bound), *built.notes),
+        notes=(*known.notes, *_elsewhere(flat), *_holes(built, bound)),
         noise=dict(built.noise),
-        unused=_unused(proto.graph, known),
+        unused=_unused(flat, known),
+    )
+    _account(graph, flat)
+    return graph
+
+
+def _account(graph: Graph, flat: Flat) -> None:
+    """Every node of the file is an op, or counted as noise; nothing is lost on the way."""
+    ops = sum("part" not in op.attrs for op in graph.ops)
+    noise = sum(graph.noise.values())
+    assert flat.nodes == ops + noise, f"{flat.nodes} nodes became {ops} ops and {noise} noise"
+
+
+def _folder(model: str | Path | onnx.ModelProto) -> str | None:
+    """Where external data lies: beside the file, links followed."""
+    if isinstance(model, onnx.ModelProto):
+        return None
+    return str(Path(model).expanduser().parent.resolve())
+
+
+def _elsewhere(flat: Flat) -> tuple[str, ...]:
+    """Say which data is said to lie outside the model's folder; it is not looked at."""
+    tensors = [t for t in flat.stored.values() if t.data_location == onnx.TensorProto.EXTERNAL]
+    outside = [tensor.name for tensor in tensors if leaves_folder(tensor)]
+    if not outside:
+        return ()
+    return (
+        f"the data of {len(outside)} tensors is said to lie outside the model's folder (first "
+        f"{outside[0]!r}): it is never read",
     )
 
 
@@ -74,7 +106,8 @@ def _title(model: str | Path | onnx.ModelProto, proto: onnx.ModelProto) -> str:
 
 def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
     """Say that what is unknown may come of an open dimension that is too small at 1."""
-    holes = [op for op in built.ops if any(built.tensors[n].shape is None for n in op.outputs)]
+    live = (op for op in built.ops if op.times != 0)
+    holes = [op for op in live if any(built.tensors[n].shape is None for n in op.outputs)]
     if not holes or not bound.assumed:
         return ()
     return (
@@ -83,9 +116,7 @@ def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
     )
 
 
-def _unused(graph: onnx.GraphProto, known: Known) -> tuple[str, ...]:
-    """Initialisers that may be trained and that no node reads."""
-    read = {name for node in graph.node for name in (*node.input, *outer_names(attributes(node)))}
-    read.update(value.name for value in graph.output)
-    names = (tensor.name for tensor in graph.initializer)
-    return tuple(name for name in names if name not in read and known.stored[name].heavy)
+def _unused(flat: Flat, known: Known) -> tuple[str, ...]:
+    """Stored tensors that may be trained and that no node reads."""
+    names = (*flat.stored, *flat.sparse)
+    return tuple(name for name in names if name not in flat.read and known.stored[name].heavy)

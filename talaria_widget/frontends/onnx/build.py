@@ -9,20 +9,23 @@ from typing import Any
 
 import onnx
 
-from talaria_widget.frontends.onnx.control import held, operations, outer_names
+from talaria_widget.frontends.onnx.flatten import label_of
+from talaria_widget.frontends.onnx.known import Known
 from talaria_widget.frontends.onnx.names import (
     module_classes,
     module_path,
+    scoped,
     source_line,
     unique,
     weight_stem,
 )
 from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
 from talaria_widget.frontends.onnx.settings import Shapes
-from talaria_widget.frontends.onnx.shapes import Known
+from talaria_widget.frontends.onnx.steps import Choice, Loop, Step
 from talaria_widget.frontends.onnx.stored import Stored
+from talaria_widget.frontends.onnx.tables import tables
 from talaria_widget.frontends.onnx.types import target
-from talaria_widget.graph import Op, Role, Tensor
+from talaria_widget.graph import Kind, Op, Role, Tensor
 
 _RANK: Mapping[str, int] = {"constant": 0, "buffer": 1, "parameter": 2, "weight": 3}
 
@@ -37,18 +40,21 @@ class Built:
     modules: dict[str, str] = field(default_factory=dict)
     noise: Counter[str] = field(default_factory=Counter)
     renamed: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
 
 def build(known: Known) -> Built:
     """One op per node that does something; the others are counted as noise by operator."""
     built = Built(known, noise=Counter(known.folded))
-    for node, given in known.nodes:
-        if _does_nothing(node, given, known):
-            built.renamed[node.output[0]] = resolve(built, node.input[0])
-            built.noise[target(node)] += 1
+    for step in known.steps:
+        if step.role == "alias":
+            built.renamed[step.node.output[0]] = resolve(built, step.node.input[0])
+        elif step.role != "node":
+            _edge_of_body(built, step)
+        elif _does_nothing(step.node, known):
+            built.renamed[step.node.output[0]] = resolve(built, step.node.input[0])
+            built.noise[target(step.node)] += 1
         else:
-            built.ops.append(_op(built, node, given))
+            built.ops.append(_op(built, step))
     users: Counter[str] = Counter()
     for op in built.ops:
         users.update(op.weights)
@@ -62,8 +68,8 @@ def resolve(built: Built, name: str) -> str:
     return built.renamed.get(name, name)
 
 
-def _does_nothing(node: onnx.NodeProto, given: Mapping[str, Any], known: Known) -> bool:
-    if node.domain not in ("", "ai.onnx") or not node.input:
+def _does_nothing(node: onnx.NodeProto, known: Known) -> bool:
+    if node.domain not in ("", "ai.onnx") or not node.input or not node.output:
         return False
     if node.op_type == "Cast":
         before = known.dtypes.get(node.input[0])
@@ -74,8 +80,8 @@ def _does_nothing(node: onnx.NodeProto, given: Mapping[str, Any], known: Known) 
     return node.op_type == "Identity"
 
 
-def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
-    known = built.known
+def _op(built: Built, step: Step) -> Op:
+    known, node, given = built.known, step.node, step.given
     full = target(node)
     stored = {
         slot: known.stored[name].shape
@@ -84,31 +90,94 @@ def _op(built: Built, node: onnx.NodeProto, given: Mapping[str, Any]) -> Op:
     }
     operator = specialise(node.op_type, OPERATORS.get(full, UNKNOWN), given, stored)
     inputs, weights, order = _operands(built, node, operator)
-    label = node.name or next(filter(None, node.output), full)
-    if operator.kind == "control":
-        _enter_branches(built, node, given, label, inputs, weights)
+    label = label_of(node)
+    for table in tables(node, label, given):
+        _enter(built, table)
+        weights.append(table.name)
     shapes = [known.shapes.get(name) for name in node.input]
     attrs = _attributes(operator, given, shapes, [known.shapes.get(n) for n in node.output])
     attrs["node"] = label
+    if step.context.times != 1:
+        attrs["times"] = step.context.times
     if operator.kind == "matmul" and weights:
         attrs["operands"] = tuple(order)
-    for name in node.output:
-        if name:
-            _enter(built, Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown")))
-    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    _enter_outputs(built, node)
+    metadata = _metadata(node)
     built.modules.update(module_classes(metadata))
     stem = weight_stem(weights[0]) if weights and _owns(built, weights[0]) else None
     return Op(
         name=node.name,
         kind=operator.kind,
         target=full,
-        path=module_path(node, metadata, stem),
+        path=scoped(step.context.scope, module_path(node, metadata, stem)),
         source=source_line(metadata),
         inputs=tuple(inputs),
         outputs=tuple(name for name in node.output if name),
         weights=tuple(weights),
         attrs=attrs,
     )
+
+
+def _edge_of_body(built: Built, step: Step) -> None:
+    """The op of an If, a Loop or a Scan, whose bodies stand beside it.
+
+    What comes before a body hands it its slices; what comes after stacks what it made. A second
+    op of one node says `part`.
+    """
+    known, node, loop = built.known, step.node, step.detail
+    outputs = tuple(name for name in node.output if name)
+    attrs: dict[str, Any] = {"node": label_of(node), "inlined": True}
+    if isinstance(loop, Choice):
+        assert loop.taken is not None
+        attrs["taken"] = loop.taken.name
+        inputs, outputs = [loop.condition], ()
+    else:
+        assert isinstance(loop, Loop)
+        inputs = list(dict.fromkeys(name for name in node.input if name))
+        attrs["node"] = label_of(loop.original)
+        if step.role == "enter":
+            for carry in loop.carries:
+                if carry.start:
+                    built.renamed[carry.body] = resolve(built, carry.start)
+            attrs["inlined"] = loop.is_known
+            read = {name for later in known.steps for name in later.node.input}
+            outputs = tuple(name for name in outputs if name in read and name not in known.values)
+        else:
+            outputs += tuple(c.output for c in loop.carries if c.output and not c.settled)
+            inputs += [c.result for c in loop.carries if c.output and not c.settled]
+            if not outputs:
+                return
+            attrs = {"node": label_of(loop.original), "part": True, "free": False}
+    if step.context.times != 1:
+        attrs["times"] = step.context.times
+    kind: Kind = "movement" if "part" in attrs else "control"
+    names = [_enter_input(built, name, known.stored.get(name)) for name in inputs]
+    for name in outputs:
+        _enter(built, Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown")))
+    metadata = _metadata(node)
+    built.ops.append(
+        Op(
+            name=node.name or attrs["node"],
+            kind=kind,
+            target=target(node),
+            path=scoped(step.context.scope, module_path(node, metadata, None)),
+            source=source_line(metadata),
+            inputs=tuple(dict.fromkeys(names)),
+            outputs=outputs,
+            attrs=attrs,
+        )
+    )
+
+
+def _metadata(node: onnx.NodeProto) -> dict[str, str]:
+    texts = ((entry.key, entry.value) for entry in node.metadata_props)
+    return {k: v for k, v in texts if isinstance(k, str) and isinstance(v, str)}
+
+
+def _enter_outputs(built: Built, node: onnx.NodeProto) -> None:
+    known = built.known
+    for name in filter(None, node.output):
+        _enter(built, Tensor(name, known.shapes.get(name), known.dtypes.get(name, "unknown")))
 
 
 def _attributes(
@@ -204,33 +273,10 @@ def _enter_stored(built: Built, entry: Stored, role: Role, axis: int | None) -> 
         return
     channel = None if axis is None else entry.source_axis(axis)
     built.tensors[entry.source] = Tensor(
-        entry.source, entry.source_shape, entry.source_dtype, role, channel
-    )
-
-
-def _enter_branches(
-    built: Built,
-    node: onnx.NodeProto,
-    given: Mapping[str, Any],
-    label: str,
-    inputs: list[str],
-    weights: list[str],
-) -> None:
-    """Add what the branches hold and read; the work inside them is not counted, and is said."""
-    known = built.known
-    for name in outer_names(given):
-        entry = known.stored.get(name)
-        if entry is not None and entry.heavy:
-            _enter_stored(built, entry, "parameter", None)
-            weights.append(entry.source)
-        elif name in known.dtypes or name in known.shapes:
-            inputs.append(_enter_input(built, name, entry))
-    for entry in held(label, given):
-        _enter_stored(built, entry, "parameter", None)
-        weights.append(entry.source)
-    inside = operations(given)
-    listed = ", ".join(f"{count} {name}" for name, count in inside.most_common(5))
-    built.notes.append(
-        f"{node.op_type} {label!r}: the work of {inside.total()} operations inside is unknown "
-        f"({listed})"
+        entry.source,
+        entry.source_shape,
+        entry.source_dtype,
+        role,
+        channel,
+        built.known.storage.get(entry.source),
     )

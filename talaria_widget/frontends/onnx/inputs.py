@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import onnx
 
 from talaria_widget.frontends.onnx.types import Shape, dtype_name
+from talaria_widget.frontends.onnx.values import Array
+
+_SMALL = 4096
+"""Elements up to which a given array is followed as a value: a size, a rate, a flag."""
+# What exporters write for a dimension that has no name.
+_NAMELESS = frozenset({"", "?", "-1", "None", "none", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The shape of each input (`None` for what is no tensor), and each thing that was assumed."""
+    """The shape of each input (`None` for what is no tensor), and each thing that was assumed.
+
+    `arrays` are those that the user gave, `values` the small ones among them; `types` are those
+    of the inputs that are no tensors.
+    """
 
     shapes: Mapping[str, Shape | None]
     dtypes: Mapping[str, str]
     symbols: Mapping[str, int]
     assumed: tuple[str, ...]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    values: Mapping[str, Array] = field(default_factory=dict)
+    types: Mapping[str, onnx.TypeProto] = field(default_factory=dict)
 
 
 def bind(graph: onnx.GraphProto, inputs: Any) -> Bound:
@@ -40,16 +54,45 @@ def bind(graph: onnx.GraphProto, inputs: Any) -> Bound:
     given = _by_name(declared, inputs)
     symbols: dict[str, int] = {}
     shapes: dict[str, Shape | None] = {}
+    odd = {name: info.type for name, info in declared.items() if not _is_tensor(info)}
+    shapes.update(dict.fromkeys(odd))
     for name, value in given.items():
+        if name in odd:
+            continue
         shapes[name] = _fit(declared[name], _shape_of(name, value), symbols)
         _check_dtype(declared[name], value)
     assumed = []
+    bound = frozenset(symbols)
     for name, info in declared.items():
-        if name not in shapes:
-            shapes[name], sentence = _assume(info, symbols)
+        if name not in given:
+            shapes[name], sentence = _assume(info, symbols, bound)
             assumed += [sentence] if sentence else []
     dtypes = {n: dtype_name(i.type.tensor_type.elem_type) for n, i in declared.items()}
-    return Bound({n: shapes[n] for n in declared}, dtypes, symbols, tuple(assumed))
+    found = {n: _array(value, dtypes[n]) for n, value in given.items() if n not in odd}
+    arrays = {n: array for n, array in found.items() if array is not None}
+    return Bound(
+        {n: shapes[n] for n in declared},
+        dtypes,
+        symbols,
+        tuple(assumed),
+        arrays,
+        {n: a for n, a in arrays.items() if a.size <= _SMALL and a.dtype.kind in "iufb"},
+        odd,
+    )
+
+
+def _is_tensor(info: onnx.ValueInfoProto) -> bool:
+    return info.type.WhichOneof("value") in (None, "tensor_type")
+
+
+def _array(value: Any, dtype: str) -> Array | None:
+    """The user's array where it is at hand; `None` of a shape, or of what is elsewhere."""
+    if _is_shape(value):
+        return None
+    try:
+        return np.asarray(value, None if hasattr(value, "dtype") else dtype)
+    except (RuntimeError, TypeError, ValueError):
+        return None
 
 
 def real_inputs(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
@@ -97,6 +140,8 @@ def _shape_of(name: str, value: Any) -> Shape:
         shape = tuple(value)
     elif hasattr(value, "shape"):
         shape = tuple(int(n) for n in value.shape)
+    elif isinstance(value, int | float):
+        shape = ()
     else:
         raise TypeError(
             f"input {name!r} is a {type(value).__name__}: pass an array or a shape such as "
@@ -124,9 +169,9 @@ def _fit(info: onnx.ValueInfoProto, shape: Shape, symbols: dict[str, int]) -> Sh
             raise ValueError(
                 f"input {info.name!r} was given shape {shape} and wants {wanted}: pass that shape."
             )
-        if dim.dim_param:
+        if _named(dim):
             known = symbols.setdefault(dim.dim_param, size)
-            if known != size and _named(dim):
+            if known != size:
                 raise ValueError(
                     f"dimension {dim.dim_param!r} is both {known} and {size} (input "
                     f"{info.name!r}): pass shapes in which it agrees."
@@ -135,15 +180,17 @@ def _fit(info: onnx.ValueInfoProto, shape: Shape, symbols: dict[str, int]) -> Sh
 
 
 def _named(dim: onnx.TensorShapeProto.Dimension) -> bool:
-    return bool(dim.dim_param) and dim.dim_param != "?"
+    return isinstance(dim.dim_param, str) and dim.dim_param not in _NAMELESS
 
 
 def _show(dim: onnx.TensorShapeProto.Dimension) -> str:
-    return str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?"
+    return str(dim.dim_value) if dim.dim_value > 0 else str(dim.dim_param or "?")
 
 
 def _check_dtype(info: onnx.ValueInfoProto, value: Any) -> None:
     dtype = getattr(value, "dtype", None)
+    if dtype is not None and getattr(dtype, "kind", "") in ("U", "S", "O"):
+        dtype = "string"
     wanted = dtype_name(info.type.tensor_type.elem_type)
     got = str(dtype).removeprefix("torch.")
     if dtype is not None and "unknown" not in (wanted, got) and wanted != got and got != "object":
@@ -153,7 +200,7 @@ def _check_dtype(info: onnx.ValueInfoProto, value: Any) -> None:
 
 
 def _assume(
-    info: onnx.ValueInfoProto, symbols: Mapping[str, int]
+    info: onnx.ValueInfoProto, symbols: dict[str, int], given: frozenset[str]
 ) -> tuple[Shape | None, str | None]:
     """The declared shape; each open dimension is what its name is bound to, else 1."""
     tensor = info.type.tensor_type
@@ -162,10 +209,13 @@ def _assume(
     shape, invented = [], []
     for dim in tensor.shape.dim:
         is_fixed = dim.dim_value > 0
-        size = dim.dim_value if is_fixed else symbols.get(dim.dim_param, 1)
+        named = _named(dim)
+        size = dim.dim_value if is_fixed else symbols.get(dim.dim_param, 1) if named else 1
         shape.append(size)
-        if not is_fixed and dim.dim_param not in symbols:
-            invented.append(dim.dim_param or "?")
+        if not is_fixed and not (named and dim.dim_param in given):
+            invented.append(_show(dim))
+        if named and not is_fixed:
+            symbols.setdefault(dim.dim_param, 1)
     sentence = (
         f"input {info.name!r} is {tuple(shape)}: open dimensions ({', '.join(invented)}) are 1"
         if invented

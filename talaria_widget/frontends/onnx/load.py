@@ -5,16 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
+from talaria_widget.frontends.onnx.validate import validate
 from talaria_widget.graph import UnsupportedModelError
 
-_STATE_DICT = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".safetensors"})
+_STATE_DICT = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".safetensors"})
 # A PyTorch checkpoint is a zip archive, or a pickle where it is old.
-_CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")
+_CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def load(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+    """The model as `read` gives it, with its local functions inlined by onnx.
+
+    For a file that has been captured, and so been found sound.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnsupportedModelError: The file is no ONNX model, is cut short, or computes nothing.
+        TypeError: `model` is neither a path nor a `ModelProto`.
+    """
+    proto = read(model)
+    if proto.functions:
+        from onnx.inliner import inline_local_functions
+
+        proto = inline_local_functions(proto)
+    return proto
+
+
+def read(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     """The model as a proto, checked to be whole; external data stays on disk.
 
     Raises:
@@ -30,15 +48,7 @@ def load(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise TypeError(
             f"cannot read a {type(model).__name__}: pass the path of an ONNX file or a ModelProto."
         )
-    _check(proto.graph, label)
-    if not proto.opset_import:
-        raise UnsupportedModelError(
-            f"{label} names no operator set, so it is cut short: export or download it again."
-        )
-    if proto.functions:
-        from onnx.inliner import inline_local_functions
-
-        proto = inline_local_functions(proto)
+    validate(proto, label)
     return proto
 
 
@@ -55,26 +65,7 @@ def _read(path: Path) -> onnx.ModelProto:
         )
     try:
         return onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
+    except Exception as error:  # a foreign parser's
         raise UnsupportedModelError(
             f"{str(path)!r} is no ONNX model, or is cut short: export or download it again."
         ) from error
-
-
-def _check(graph: onnx.GraphProto, label: str) -> None:
-    """Refuse a graph that is empty, or whose nodes read what nothing makes."""
-    if not graph.node:
-        raise UnsupportedModelError(
-            f"{label} holds no operations: pass a model that computes something."
-        )
-    made = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    made |= {tensor.values.name for tensor in graph.sparse_initializer}
-    made.update(name for node in graph.node for name in node.output)
-    wanted = [name for node in graph.node for name in node.input]
-    wanted += [value.name for value in graph.output]
-    missing = next((name for name in wanted if name and name not in made), None)
-    if missing is not None:
-        raise UnsupportedModelError(
-            f"{label} reads tensor {missing!r}, which nothing makes, so it is corrupt or cut "
-            "short: export or download it again."
-        )

@@ -89,6 +89,16 @@ def module_path(node: onnx.NodeProto, metadata: Mapping[str, str], stem: str | N
     return scope_path(node.name) or (scope_path(stem) if stem is not None else "")
 
 
+def scoped(scope: Sequence[str], path: str) -> str:
+    """A path inside the bodies and calls around it.
+
+    Example:
+        >>> scoped(("If_0", "then_branch"), "conv1")
+        'If_0.then_branch.conv1'
+    """
+    return ".".join(part.strip("/").replace("/", ".") for part in (*scope, path) if part)
+
+
 def module_classes(metadata: Mapping[str, str]) -> dict[str, str]:
     """The class of each module around a node, where its metadata tells."""
     scopes, classes = _parsed(metadata, _SCOPES)[:-1], _parsed(metadata, _CLASSES)[:-1]

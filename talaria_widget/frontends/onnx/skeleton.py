@@ -1,0 +1,107 @@
+"""Infer shapes: onnx's own inference on a skeleton of the model, in the child process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+
+from talaria_widget.frontends.onnx import worker
+from talaria_widget.frontends.onnx.fold import is_folded
+from talaria_widget.frontends.onnx.inputs import Bound
+from talaria_widget.frontends.onnx.known import Known
+from talaria_widget.frontends.onnx.standins import stand_ins
+from talaria_widget.frontends.onnx.types import DTYPES, Shape, dtype_name
+
+_CODE = {name: code for code, name in reversed(list(DTYPES.items()))}
+
+
+def infer(model: onnx.ModelProto, known: Known, bound: Bound) -> bool:
+    """One round of inference on the steps that remain; whether another may be asked for.
+
+    A failure leaves shapes unknown and is noted.
+    """
+    skeleton = _skeleton(model, known, bound)
+    answer = worker.ask("infer", [skeleton.SerializeToString()])
+    if "error" in answer:
+        known.note(f"shape inference stopped: {answer['error']}")
+        return False
+    for name, (code, dims) in answer["shapes"].items():
+        if code:
+            known.dtypes[name] = dtype_name(code)
+        if dims is not None and name not in known.stored:
+            known.shapes.setdefault(name, tuple(dims))
+    known.not_tensors.update(answer["others"])
+    return True
+
+
+def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelProto:
+    """The nodes that remain, on inputs that have their shapes; no weight data."""
+    # Before IR version 4 inference ignores initialisers that are no inputs.
+    skeleton = onnx.ModelProto(ir_version=8)
+    skeleton.opset_import.extend(opsets(model))
+    graph = skeleton.graph
+    graph.name = "skeleton"
+    used: dict[str, None] = {}
+    made: set[str] = set()
+    for step in known.steps:
+        if step.role not in ("node", "alias") or step.context.is_dead or is_folded(known, step):
+            continue
+        stands, extra = stand_ins(step.node, step.given)
+        graph.node.extend(stands)
+        graph.input.extend(extra)
+        used.update(dict.fromkeys(name for stand in stands for name in stand.input))
+        made.update(step.node.output, *(stand.output for stand in stands))
+    made.update(value.name for value in graph.input)
+    for name in used:
+        value = known.value(name)
+        if value is not None:
+            graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+        elif name in bound.types:
+            graph.input.add(name=name).type.CopyFrom(bound.types[name])
+        elif name and name not in made and (name in known.shapes or name in known.dtypes):
+            dtype, shape = known.dtypes.get(name, "float32"), known.shapes.get(name)
+            graph.input.append(_info(name, dtype, shape))
+    for value in model.graph.output:
+        if value.name not in made:
+            continue
+        output = graph.output.add(name=value.name)
+        if value.type.HasField("tensor_type"):
+            output.type.tensor_type.elem_type = value.type.tensor_type.elem_type
+        else:
+            output.type.CopyFrom(value.type)
+    return skeleton
+
+
+def opsets(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
+    """What the model imports, and what only its functions do."""
+    found = {entry.domain: entry for entry in model.opset_import}
+    for function in model.functions:
+        for entry in function.opset_import:
+            found.setdefault(entry.domain, entry)
+    return list(found.values())
+
+
+def _info(name: str, dtype: str, shape: Shape | None) -> onnx.ValueInfoProto:
+    code = _CODE.get(dtype, onnx.TensorProto.FLOAT)
+    return onnx.helper.make_tensor_value_info(name, code, shape)
+
+
+def believe(known: Known, types: Mapping[str, onnx.TypeProto], symbols: Mapping[str, int]) -> None:
+    """Where inference has a hole, believe what the file says, if its dimensions are known."""
+    for name, kind in types.items():
+        tensor = kind.tensor_type
+        if not kind.HasField("tensor_type"):
+            if kind.WhichOneof("value") is not None:
+                known.not_tensors.add(name)
+            continue
+        if name not in known.dtypes and tensor.elem_type:
+            known.dtypes[name] = dtype_name(tensor.elem_type)
+        if name in known.shapes or not tensor.HasField("shape"):
+            continue
+        dims = [
+            d.dim_value if d.dim_value > 0 else symbols.get(d.dim_param) for d in tensor.shape.dim
+        ]
+        sizes = [n for n in dims if n is not None]
+        if len(sizes) == len(dims):
+            known.shapes[name] = tuple(sizes)
