@@ -1,18 +1,21 @@
-"""Inputs for a model that came with none, from its configuration or its first layer."""
+"""Inputs for a model that came with none: from whoever knows most about it."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
-Guess = tuple[tuple[Any, ...], dict[str, Any], list[str]]
-_ASK = "pass inputs=, a tensor, a tuple of arguments or a dict of keyword arguments"
-_SIDES = (224, 32, 28, 64, 96, 128, 256, 299, 384, 512)
+from talaria_widget.frontends.torch import first_layer
+from talaria_widget.frontends.torch.huggingface import from_configuration, is_huggingface
+from talaria_widget.frontends.torch.samples import Guess, ids, numbers, precision, sizes
+
 _LENGTH = 128
+_SIZES = ("input_size", "test_input_size")
+_FORMS = "a tensor, a tuple of arguments or a dict of keyword arguments"
 
 
 def guess(model: nn.Module) -> list[Guess]:
@@ -21,25 +24,36 @@ def guess(model: nn.Module) -> list[Guess]:
     Raises:
         ValueError: nothing can be inferred; the message says what to pass.
     """
-    if hasattr(model, "config") and isinstance(getattr(model, "main_input_name", None), str):
-        found = _from_configuration(model, model.config, str(model.main_input_name))
+    if is_huggingface(model):
+        found = from_configuration(model)
         if found:
             return found
     required = _required(model)
-    if len(required) != 1:
-        names = ", ".join(required) or "none"
+    found = [*_by_pretraining(model, required), *_by_names(model, required)]
+    if len(required) == 1:
+        found += first_layer.guesses(model)
+    if found:
+        return found
+    name = type(model).__name__
+    if len(required) == 1:
         raise ValueError(
-            f"inputs cannot be inferred: the forward of {type(model).__name__} takes "
-            f"{len(required)} required arguments ({names}); {_ASK}"
+            f"inputs cannot be inferred: {name} has no convolution, linear, recurrent or "
+            f"embedding layer to read a size from; {ask(model)}"
         )
-    for name, module in model.named_modules():
-        maker = next((make for kind, make in _MAKERS if isinstance(module, kind)), None)
-        if maker is not None:
-            return maker(name or "the model", module)
+    named = ", ".join(required) or "none"
     raise ValueError(
-        f"inputs cannot be inferred: {type(model).__name__} has no convolution, linear, "
-        f"recurrent or embedding layer to read a size from; {_ASK}"
+        f"inputs cannot be inferred: the forward of {name} takes {len(required)} required "
+        f"arguments ({named}); {ask(model)}"
     )
+
+
+def ask(model: nn.Module) -> str:
+    """What to pass as inputs, with the names of the forward's own arguments."""
+    names = _required(model)
+    if not names or any(name in ("args", "kwargs") for name in names):
+        return f"pass inputs=, {_FORMS}"
+    comma = "," if len(names) == 1 else ""
+    return f"pass inputs=({', '.join(names)}{comma}), or {_FORMS}"
 
 
 def _required(model: nn.Module) -> list[str]:
@@ -53,158 +67,80 @@ def _required(model: nn.Module) -> list[str]:
     ]
 
 
-def _from_configuration(model: nn.Module, config: Any, main: str) -> list[Guess]:
-    accepted = inspect.signature(model.forward).parameters
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    extra: dict[str, Any] = {}
-    said: list[str] = []
-    if "use_cache" in accepted and getattr(text, "use_cache", False):
-        extra["use_cache"] = False
-        said.append("no key-value cache is kept (use_cache=False)")
-    if main == "input_ids":
-        vocabulary = getattr(text, "vocab_size", 2)
-        length = min(_LENGTH, _positions(text) or _LENGTH)
-        ids = _ids((1, length), vocabulary)
-        if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in accepted:
-            extra["decoder_input_ids"] = ids.clone()
-        said.insert(0, f"batch 1 and {length} token ids below {vocabulary} are our guess")
-        return [((), {main: ids, **extra}, said)]
-    if main == "pixel_values":
-        channels = getattr(config, "num_channels", 3)
-        size = getattr(config, "image_size", None)
-        height, width = size if isinstance(size, list | tuple) else (size or 224, size or 224)
-        whence = "from the model's configuration" if size else "is our guess"
-        said.insert(0, f"{channels} channels and {height}x{width} {whence}; batch 1 is our guess")
-        return [((), {main: _real((1, channels, height, width)), **extra}, said)]
-    if main == "input_values":
-        said.insert(0, "batch 1 and 16000 samples are our guess")
-        return [((), {main: _real((1, 16000)), **extra}, said)]
-    return []
+def _by_pretraining(model: nn.Module, required: list[str]) -> Iterator[Guess]:
+    """The image that timm's `pretrained_cfg` names: its own size, then the one for tests."""
+    settings = getattr(model, "pretrained_cfg", None) or getattr(model, "default_cfg", None)
+    if len(required) != 1 or settings is None:
+        return
+    settings = settings if isinstance(settings, dict) else vars(settings)
+    embedded = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    named: list[tuple[Any, str]] = [(embedded, "patch_embed.img_size")]
+    named += [(settings.get(key), f"pretrained_cfg's {key}") for key in _SIZES]
+    made: set[tuple[int, ...]] = set()
+    for size, whence in named:
+        if not isinstance(size, list | tuple) or len(size) < 2:
+            continue
+        stated = int(size[0]) if len(size) == 3 else 3
+        for count in (first_layer.channels(model) or stated, stated):
+            shape = (count, int(size[-2]), int(size[-1]))
+            if shape not in made:
+                made.add(shape)
+                said = f"{sizes(shape)} from {whence}; batch 1 is our guess"
+                yield Guess((numbers((1, *shape), precision(model)),), {}, (said,))
 
 
-def _positions(config: Any) -> int | None:
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        value = getattr(config, name, None)
-        if isinstance(value, int) and value > 0:
-            return value
-    return None
+def _by_names(model: nn.Module, required: list[str]) -> Iterator[Guess]:
+    """Arguments whose names say what they are: images of a detector, ids of a text."""
+    parameters = list(inspect.signature(model.forward).parameters)
+    if parameters[:2] == ["images", "targets"]:
+        yield from _detection(model)
+    elif len(required) > 1 and all(name in _TEXT for name in required):
+        yield from _text(model, required)
+    elif len(required) > 1 and all(name.startswith(_IMAGES) for name in required):
+        for found in first_layer.guesses(model):
+            said = (*found.assumed, f"{_spoken(required)} have the same shape")
+            yield Guess(found.args * len(required), {}, said)
+    elif required[:2] == ["src", "tgt"] and isinstance(getattr(model, "d_model", None), int):
+        batch_first = bool(getattr(model, "batch_first", False))
+        shape = (1, _LENGTH, model.d_model) if batch_first else (_LENGTH, 1, model.d_model)
+        said = f"{model.d_model} features from d_model; batch 1 and {_LENGTH} steps are our guess"
+        made = numbers(shape, precision(model))
+        yield Guess((made, made.clone()), {}, (said,))
 
 
-def _real(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(shape, generator=generator).to(dtype)
+_TEXT = frozenset(("input_ids", "attention_mask", "token_type_ids", "position_ids"))
+_IMAGES = ("image", "img", "frame")
 
 
-def _ids(shape: tuple[int, ...], below: int) -> torch.Tensor:
-    count = 1
-    for size in shape:
-        count *= size
-    return (torch.arange(count) % max(below - 1, 1) + min(1, below - 1)).reshape(shape)
+def _detection(model: nn.Module) -> Iterator[Guess]:
+    """A list of one image, as torchvision's detectors take it."""
+    resize = getattr(model, "transform", None)
+    shortest = getattr(resize, "min_size", None)
+    side = shortest[-1] if isinstance(shortest, list | tuple) and shortest else 512
+    fixed = getattr(resize, "fixed_size", None)
+    width, height = fixed if isinstance(fixed, list | tuple) else (side, side)
+    shape = (first_layer.channels(model) or 3, height, width)
+    whence = "which the model resizes to" if resize is not None else "our guess"
+    said = f"a list of one image of {sizes(shape)}, {whence}"
+    image = numbers(shape, precision(model)).sigmoid()
+    yield Guess(([image],), {}, (said,))
 
 
-def _dtype(module: nn.Module) -> torch.dtype:
-    weights = (p.dtype for p in module.parameters(recurse=False) if p.is_floating_point())
-    return next(weights, torch.float32)
+def _text(model: nn.Module, required: list[str]) -> Iterator[Guess]:
+    for found in first_layer.guesses(model, nn.Embedding):
+        tokens = found.args[0]
+        length = tokens.shape[1]
+        made = {
+            "input_ids": tokens,
+            "attention_mask": torch.ones_like(tokens),
+            "token_type_ids": torch.zeros_like(tokens),
+            "position_ids": ids((1, length), length + 1) - 1,
+        }
+        said = found.assumed
+        if "attention_mask" in required:
+            said = (*said, "no token is masked")
+        yield Guess((), {name: made[name] for name in required}, said)
 
 
-def _image(name: str, channels: int, dtype: torch.dtype) -> list[Guess]:
-    return [
-        (
-            (_real((1, channels, side, side), dtype),),
-            {},
-            [f"{_channels(channels)} from {name}; batch 1 and {side}x{side} are our guess"],
-        )
-        for side in (_SIDES if channels != 1 else (28, *_SIDES))
-    ]
-
-
-def _channels(count: int) -> str:
-    return "1 channel" if count == 1 else f"{count} channels"
-
-
-def _conv1d(name: str, module: Any) -> list[Guess]:
-    channels = module.in_channels
-    lengths = (16000, 1024, 128) if channels == 1 else (128, 1024, 16000)
-    return [
-        (
-            (_real((1, channels, length), _dtype(module)),),
-            {},
-            [f"{_channels(channels)} from {name}; batch 1 and length {length} are our guess"],
-        )
-        for length in lengths
-    ]
-
-
-def _conv2d(name: str, module: Any) -> list[Guess]:
-    return _image(name, module.in_channels, _dtype(module))
-
-
-def _conv3d(name: str, module: Any) -> list[Guess]:
-    channels = module.in_channels
-    said = f"{_channels(channels)} from {name}"
-    return [
-        (
-            (_real((1, channels, frames, side, side), _dtype(module)),),
-            {},
-            [f"{said}; batch 1 and {frames}x{side}x{side} are our guess"],
-        )
-        for frames, side in ((16, 112), (16, 224), (32, 224), (32, 32))
-    ]
-
-
-def _linear(name: str, module: Any) -> list[Guess]:
-    size = module.in_features
-    return [
-        (
-            (_real((1, size), _dtype(module)),),
-            {},
-            [f"{size} features from {name}; batch 1 is our guess"],
-        ),
-        (
-            (_real((1, _LENGTH, size), _dtype(module)),),
-            {},
-            [f"{size} features from {name}; batch 1 and {_LENGTH} steps are our guess"],
-        ),
-    ]
-
-
-def _embedding(name: str, module: Any) -> list[Guess]:
-    below = module.num_embeddings
-    return [
-        (
-            (_ids((1, length), below),),
-            {},
-            [f"ids below {below} from {name}; batch 1 and {length} ids are our guess"],
-        )
-        for length in (_LENGTH, 32, 16, 8)
-    ]
-
-
-def _recurrent(name: str, module: Any) -> list[Guess]:
-    steps, size = 16, module.input_size
-    shape = (1, steps, size) if module.batch_first else (steps, 1, size)
-    said = f"{size} features from {name}; batch 1 and {steps} steps are our guess"
-    return [((_real(shape, _dtype(module)),), {}, [said])]
-
-
-def _layer_norm(name: str, module: Any) -> list[Guess]:
-    shape = (1, *module.normalized_shape)
-    said = f"shape {'x'.join(map(str, shape[1:]))} from {name}; batch 1 is our guess"
-    return [((_real(shape, _dtype(module)),), {}, [said])]
-
-
-def _batch_norm(name: str, module: Any) -> list[Guess]:
-    return _image(name, module.num_features, _dtype(module))
-
-
-_MAKERS: tuple[tuple[Any, Callable[[str, Any], list[Guess]]], ...] = (
-    (nn.Conv1d, _conv1d),
-    (nn.Conv2d, _conv2d),
-    (nn.ConvTranspose2d, _conv2d),
-    (nn.Conv3d, _conv3d),
-    (nn.Linear, _linear),
-    ((nn.Embedding, nn.EmbeddingBag), _embedding),
-    (nn.RNNBase, _recurrent),
-    (nn.LayerNorm, _layer_norm),
-    (nn.BatchNorm2d, _batch_norm),
-)
+def _spoken(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from talaria_widget.frontends.torch.guess import guess
+from talaria_widget.frontends.torch.script import signature as read_signature
 from talaria_widget.frontends.torch.structure import replace, tensors
 from talaria_widget.graph import Role, UnsupportedModelError
 
@@ -36,7 +37,7 @@ def check_model(model: Any) -> nn.Module:
 
     Raises:
         TypeError: it is no module.
-        UnsupportedModelError: it has lazy layers without weights, or is TorchScript.
+        UnsupportedModelError: it has lazy layers without weights.
     """
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise TypeError(f"the model is the class {model.__name__}; pass an instance of it")
@@ -53,11 +54,6 @@ def check_model(model: Any) -> nn.Module:
                 f"{name or 'the model'} is a {type(part).__name__} without weights yet; call the "
                 "model once on real inputs, then pass it"
             )
-    if isinstance(module, torch.jit.ScriptModule):
-        raise UnsupportedModelError(
-            f"the model is a {type(module).__name__}, whose operations Python cannot see; pass "
-            "the nn.Module it was made from"
-        )
     return module
 
 
@@ -68,13 +64,13 @@ def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepare
         TypeError: `inputs` is no tensor, tuple, list or mapping.
         ValueError: it is `None` and nothing can be inferred.
     """
+    made: list[tuple[tuple[Any, ...], Mapping[str, Any], tuple[str, ...]]]
     if inputs is None:
-        found = guess(model)
-        made = [(tuple(args), kwargs, tuple(said)) for args, kwargs, said in found]
+        made = [(found.args, found.kwargs, found.assumed) for found in guess(model)]
     elif isinstance(inputs, torch.Tensor):
         made = [((inputs,), {}, ())]
     elif isinstance(inputs, Mapping):
-        made = [((), dict(inputs.items()), ())]
+        made = [((), inputs, ())]
     elif isinstance(inputs, tuple | list):
         made = [(tuple(inputs), {}, ())]
     else:
@@ -82,7 +78,7 @@ def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepare
             f"inputs is a {type(inputs).__name__}; pass a tensor, a tuple of arguments, or a "
             "dict of keyword arguments"
         )
-    signature = inspect.signature(model.forward)
+    signature = read_signature(model.forward)
     return [
         _place(signature, args, kwargs, assumed, inputs is None, device)
         for args, kwargs, assumed in made
