@@ -146,26 +146,6 @@ def test_outputs_have_the_shape_of_a_real_run(forward: Callable[..., Any]) -> No
     assert not any("no recorded call" in note for note in graph.notes)
 
 
-def test_a_scripted_child_is_one_unknown_op() -> None:
-    script = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
-    net = nn.Sequential(nn.Linear(4, 4), script, nn.Linear(4, 2)).eval()
-    graph = capture(net, torch.randn(2, 4))
-    assert [(op.name, op.kind) for op in graph.ops][::2] == [("0", "linear"), ("2", "linear")]
-    assert graph.ops[1].kind == "unknown"
-    assert graph.ops[2].inputs == graph.ops[1].outputs
-    with pytest.raises(UnsupportedModelError, match="nn.Module it was made from"):
-        capture(script, torch.randn(2, 4))
-
-
-def test_what_no_recorded_call_made_is_said() -> None:
-    @torch.jit.script
-    def scripted(x: torch.Tensor) -> torch.Tensor:
-        return x * 2 + 1
-
-    graph = capture(Written(lambda self, x: scripted(x) + x).eval(), torch.randn(2, 4))
-    assert "no recorded call made" in graph.notes[0]
-
-
 def test_a_compiled_part_is_read_as_written() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         return torch.compile(lambda y: y.sin() + 1)(self.fc(x))

@@ -9,6 +9,9 @@ from typing import Any, Literal
 import torch
 from torch.nn import functional
 
+from talaria_widget.frontends.torch.aten import is_called_otherwise, public_target
+from talaria_widget.frontends.torch.control import HANDLERS
+
 Treatment = Literal[
     "query",  # asks for shape, dtype or flags: run on the twin
     "device",  # asks where a tensor lives: answered with the model's own device
@@ -18,6 +21,8 @@ Treatment = Literal[
     "factory",  # makes a tensor from plain values
     "random",  # makes a tensor of random numbers
     "like",  # looks at its tensor's shape only
+    "control",  # runs functions that it is given: their calls are the trace's
+    "aten",  # an operator below a public function: that function is called
     "call",  # everything else
 ]
 
@@ -103,6 +108,7 @@ _SAME_AS = {
     "__ior__": "__or__",
 }
 _SPACES = ("torch", "torch.Tensor", "torch.nn.functional", "torch.fft")
+_OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
 _KNOWN: dict[Any, Function] = {}
 
 
@@ -118,12 +124,33 @@ def _describe(function: Callable[..., Any]) -> Function:
     target = _target(function)
     word = target.rsplit(".", 1)[-1]
     treatment: Treatment = "call"
-    if target.rpartition(".")[0] in _SPACES and getattr(function, "__name__", "") != "__set__":
+    if _is_aten(function) and is_called_otherwise(_operator(function)):
+        treatment = "aten"
+    elif target.rpartition(".")[0] in _SPACES and getattr(function, "__name__", "") != "__set__":
         treatment = _TREATMENTS.get(word, "call")
+    elif isinstance(function, torch._ops.HigherOrderOperator) and word in HANDLERS:
+        treatment = "control"
     return Function(target, (word.strip("_") or word).lower(), treatment)
 
 
+def _is_aten(function: Callable[..., Any]) -> bool:
+    return isinstance(function, _OPERATORS) and _qualified(function).startswith("aten::")
+
+
+def _qualified(function: Any) -> str:
+    """The name of an operator of `torch.ops`, with its namespace and without its overload."""
+    return str(getattr(function, "overloadpacket", function)._qualified_op_name)
+
+
+def _operator(function: Any) -> str:
+    return _qualified(function).partition("::")[2]
+
+
 def _target(function: Callable[..., Any]) -> str:
+    if _is_aten(function):
+        return public_target(_operator(function))
+    if isinstance(function, _OPERATORS):
+        return _qualified(function).replace("::", ".")
     name = getattr(function, "__name__", type(function).__name__)
     owner = getattr(function, "__self__", None)
     if name in ("__get__", "__set__", "__delete__") and owner is not None:

@@ -64,6 +64,7 @@ class Memory:
         self._registered, self._virtual, self._strict = registered, virtual, strict
         self.unexplained = 0
         self._by_id: dict[int, Slot] = {}
+        self._adopted: dict[int, tuple[torch.Tensor, tuple[str, Role]]] = {}
         self._by_storage: dict[int, Storage] = {}
 
     def find(self, tensor: torch.Tensor) -> Slot | None:
@@ -73,6 +74,10 @@ class Memory:
     def meet(self, tensor: torch.Tensor) -> Slot:
         """The slot of a tensor, made where no call made it: parameter, buffer, constant."""
         return self._by_id.get(id(tensor)) or self._enter(tensor)
+
+    def adopt(self, tensor: torch.Tensor, name: str) -> None:
+        """Take a tensor that is met later for a parameter; it is held, so its identity stays."""
+        self._adopted[id(tensor)] = (tensor, (name, "parameter"))
 
     def ref(self, slot: Slot) -> Ref:
         """A slot as a call sees it now."""
@@ -166,6 +171,8 @@ class Memory:
         name: str | None
         role: Role
         name, role = self._registered.get(id(tensor), (None, "constant"))
+        if name is None and id(tensor) in self._adopted:
+            name, role = self._adopted[id(tensor)][1]
         if name is None and tensor.is_meta and self._virtual and self._strict:
             raise Incomplete("a tensor appeared that no recorded call made")
         self.unexplained += name is None and not self._virtual

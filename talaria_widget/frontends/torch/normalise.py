@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from talaria_widget.frontends.torch.composite import entry_of
 from talaria_widget.frontends.torch.forms import Form, Operands
 from talaria_widget.frontends.torch.inputs import Prepared
-from talaria_widget.frontends.torch.kinds import DROPOUTS, NOISE, look_up
+from talaria_widget.frontends.torch.kinds import DROPOUTS, NOISE
 from talaria_widget.frontends.torch.naming import Namer
 from talaria_widget.frontends.torch.recording import Call, Ref, Trace, Value
 from talaria_widget.frontends.torch.registry import Registry
@@ -88,10 +89,15 @@ class _Writer:
         self._writers: dict[int, list[_Draft | None]] = {}
         self._transposed: dict[int, Ref] = {}
         self._constants = 0
+        self._origins: dict[int, tuple[_Draft, Call]] = {}
+        self.repeats = 0
 
     def add(self, call: Call) -> None:
-        """Write one call: an op, or noise."""
-        if call.constant or not (call.writes or call.mutated):
+        """Write one call: an op, noise, or another round of an op that stands already."""
+        origin = None if call.repeats is None else self._origins.get(call.repeats)
+        if origin is not None:
+            self._repeat(call, *origin)
+        elif call.constant or not (call.writes or call.mutated):
             self._fold(call)
         elif _is_noise(call):
             self._skip(call)
@@ -139,8 +145,19 @@ class _Writer:
             self._latest[ref.value] = source
         self._note_writes(call, None)
 
+    def _repeat(self, call: Call, draft: _Draft, first: Call) -> None:
+        self.repeats += 1
+        times = draft.attrs.get("times", 1)
+        both = None if times is None or call.times is None else times + call.times
+        draft.attrs = {**draft.attrs, "times": both}
+        self._note_writes(call, draft)
+        for ref, same in zip(call.writes, first.writes, strict=True):
+            self.names[ref] = self._latest[ref.value] = self.names[same]
+        for ref, same in zip(call.mutated, first.mutated, strict=True):
+            self.names[ref] = self._latest[ref.value] = self.name(same)
+
     def _write(self, call: Call) -> None:
-        entry = look_up(call.target)
+        entry = entry_of(call)
         form = entry.builder(
             entry.kind, Operands(call, self._values, entry.names, self._transposed)
         )
@@ -153,9 +170,12 @@ class _Writer:
         attrs = dict(form.attrs)
         if "operands" in attrs:
             attrs["operands"] = tuple([self.name(ref) for ref in attrs["operands"]])
+        if call.times != 1:
+            attrs["times"] = call.times
         name = self._namer.name(call, form, self._trained(weights))
         draft = _Draft(name, call, form, inputs, weights, attrs)
         self.drafts.append(draft)
+        self._origins[call.index] = (draft, call)
         self._note_writes(call, draft)
         for ref in call.writes:
             if ref in self.names:

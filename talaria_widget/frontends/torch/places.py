@@ -33,6 +33,18 @@ class Places:
         return self._stack[-1]
 
     @contextmanager
+    def below(self, module: str) -> Iterator[None]:
+        """Stand in a module below the present one until the block ends."""
+        if not module:
+            yield
+            return
+        self._stack.append(f"{self.path}.{module}" if self.path else module)
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
+    @contextmanager
     def watch(self) -> Iterator[None]:
         """Follow module calls of this thread until the block ends."""
         thread, paths, stack = threading.get_ident(), self._paths, self._stack
@@ -71,6 +83,12 @@ def find_source(boundary: CodeType) -> Source | None:
             return Source(shown, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def show(file: str, line: int) -> Source | None:
+    """A line of the author's code; `None` where it is torch's, ours, or of no file."""
+    shown = _show(file) if file else ""
+    return Source(shown, line) if shown else None
 
 
 def _show(file: str) -> str:

@@ -44,7 +44,9 @@ class Call:
     `args`, `kwargs` and `results` are as the model wrote and got them, with a `Ref` for each
     tensor. `mutated` are the values written in place, as they are after it; `shape_only` says
     that of the first tensor only the shape counts. `depends` says whether the result depends
-    on an input, `trained` whether on a parameter; a call with neither is a constant.
+    on an input, `trained` whether on a parameter; a call with neither is a constant. `times`
+    is how often it runs in one forward, and `repeats` the earlier call that it is another
+    round of, in a loop.
     """
 
     index: int
@@ -62,6 +64,8 @@ class Call:
     path: str
     source: Source | None
     autocast: torch.dtype | None
+    times: int | None = 1
+    repeats: int | None = None
 
     @property
     def constant(self) -> bool:
@@ -86,6 +90,8 @@ class Call:
             self.path,
             self.source,
             self.autocast,
+            self.times,
+            self.repeats,
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from types import CodeType
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 
-from talaria_widget.frontends.torch import autocast, moves
+from talaria_widget.frontends.torch import autocast, control, moves
+from talaria_widget.frontends.torch.aten import as_public
 from talaria_widget.frontends.torch.functions import Function, describe
 from talaria_widget.frontends.torch.memory import (
     SMALL,
@@ -21,12 +23,13 @@ from talaria_widget.frontends.torch.memory import (
     meta_like,
     version,
 )
-from talaria_widget.frontends.torch.places import Places, find_source
+from talaria_widget.frontends.torch.places import Places, find_source, show
 from talaria_widget.frontends.torch.recording import Call, Ref, Trace
 from talaria_widget.frontends.torch.replay import Replay, Unknown
+from talaria_widget.frontends.torch.rounds import fold
 from talaria_widget.frontends.torch.shapes import IN_PLACE, MEMO, META, build, by_rule
 from talaria_widget.frontends.torch.structure import fill, refer, replace, tensors
-from talaria_widget.graph import Role
+from talaria_widget.graph import Role, Source
 
 _FROM_DATA = frozenset(("tensor", "as_tensor", "from_numpy", "asarray", "frombuffer", "new_tensor"))
 _TO_PYTHON = frozenset(("numpy", "array", "tolist"))
@@ -71,6 +74,8 @@ class Tracer(TorchFunctionMode):
         self._calls: list[Call] = []
         self._queries: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
+        self._times: int | None = 1
+        self._source: Source | None = None
         memory = self._memory
         self._replay = Replay(self._calls, memory.values, memory.creators, memory.writers, device)
 
@@ -90,6 +95,78 @@ class Tracer(TorchFunctionMode):
     def start(self, arguments: Any) -> Any:
         """What the model is given in place of its real inputs."""
         return replace(arguments, self._memory.stand_in)
+
+    def is_active(self) -> bool:
+        """Whether the next call would be recorded."""
+        depth = torch._C._len_torch_function_stack()
+        return depth > 0 and torch._C._get_function_stack_at(depth - 1) is self
+
+    @contextmanager
+    def inside(self, times: int | None = 1) -> Iterator[None]:
+        """Record the calls of a block, each as running so many times."""
+        outer = self._times
+        if outer == 0 or times == 0:
+            self._times = 0
+        else:
+            self._times = None if outer is None or times is None else outer * times
+        try:
+            if self.is_active():
+                yield
+            else:
+                with self:
+                    yield
+        finally:
+            self._times = outer
+
+    def here(self) -> int:
+        """The index of the next call."""
+        return len(self._calls)
+
+    def fold(self, starts: Sequence[int]) -> None:
+        """Say that a round of a loop began at each of these calls, and the last one ends here."""
+        fold(self._calls, self._memory.values, starts)
+
+    def note(self, what: str) -> None:
+        """Keep a sentence, with the line that it is about."""
+        source = self._source or find_source(self._boundary)
+        self._notes[f"{what}, at {source or self._places.path or 'the model itself'}"] = None
+
+    def compose(
+        self, target: str, function: Callable[[Any], Any], given: Any, like: Callable[[], Any]
+    ) -> Any:
+        """Record one call of a function; `like` makes results of its shapes without data."""
+        with _pop_mode_temporarily():
+            slots: list[Slot] = []
+            described = Function(target, target.rpartition(".")[2], "call")
+            call = self._begin(function, described, (given,), {}, slots)
+            if not self._virtual:
+                return self._run_real(call, slots)
+            if all(slot.storage.known for slot in slots):
+                return self._run_known(call, described, slots)
+            return self._record(call, like(), [])
+
+    def opaque(self, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Record one call whose inside is not seen."""
+        with _pop_mode_temporarily():
+            slots: list[Slot] = []
+            described = Function(name, name.rpartition(".")[2], "call")
+            call = self._begin(function, described, args, kwargs, slots)
+            return self._run(call, described, slots)
+
+    def adopt(self, tensor: torch.Tensor, name: str) -> None:
+        """Take a constant for a parameter of the module that is being called."""
+        path = self._places.path
+        self._memory.adopt(tensor, f"{path}.{name}" if path else name)
+
+    @contextmanager
+    def standing_at(self, file: str, line: int, module: str) -> Iterator[None]:
+        """Say where the calls of a block stand: a line, and a module below the present one."""
+        outer, self._source = self._source, show(file, line)
+        with self._places.below(module):
+            try:
+                yield
+            finally:
+                self._source = outer
 
     def finish(self, outputs: Any) -> Trace:
         """The trace, given the structure of what the forward returned.
@@ -115,6 +192,10 @@ class Tracer(TorchFunctionMode):
     def _handle(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         function = describe(func)
         treatment = function.treatment
+        if treatment == "control":
+            return control.run(self, function.word, args)
+        if treatment == "aten":
+            return self._handle(*as_public(func, args, kwargs))
         if treatment == "query":
             self._queries[function.word] += 1
             return func(*args, **kwargs)
@@ -172,15 +253,16 @@ class Tracer(TorchFunctionMode):
             trained=any(storage.trained for storage in entering),
             shape_only=shape_only,
             path=self._places.path,
-            source=find_source(self._boundary),
+            source=self._source or find_source(self._boundary),
             autocast=autocast.active(self._device),
+            times=self._times,
         )
         if memory.unexplained > unexplained:
             self._note("a tensor enters that no recorded call made", call)
         return call
 
     def _run(self, call: Call, function: Function, slots: list[Slot]) -> Any:
-        known = call.shape_only or all(slot.storage.known for slot in slots)
+        known = all(slot.storage.known for slot in slots[1 if call.shape_only else 0 :])
         if function.treatment == "read":
             return self._read(call, function, known=known)
         if not self._virtual:
@@ -221,7 +303,11 @@ class Tracer(TorchFunctionMode):
         leaf = function.treatment == "random" or function.word in _FROM_DATA
         if function.treatment == "random":
             self._note("random numbers are drawn, and frozen here", call)
-        find = self._blank if call.shape_only else self._memory.private_of
+        blank = call.reads[:1] if call.shape_only else ()
+
+        def find(ref: Ref) -> torch.Tensor:
+            return self._blank(ref) if ref in blank else self._memory.private_of(ref)
+
         args, kwargs = fill(call.args, find), fill(call.kwargs, find)
         before = [version(slot.private) for slot in slots]
         result = call.function(*args, **kwargs)

@@ -1,0 +1,60 @@
+"""The forms of calls that no table knows by name: custom operators, and bodies read apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from talaria_widget.frontends.torch import forms
+from talaria_widget.frontends.torch.forms import Form, Operands
+from talaria_widget.frontends.torch.kinds import UNKNOWN, Entry, look_up
+from talaria_widget.frontends.torch.recording import Call
+from talaria_widget.graph import Kind
+
+_PLAIN = (bool, int, float, str)
+
+
+def entry_of(call: Call) -> Entry:
+    """How a call becomes an op: by name, or as an unknown one that says what it was given."""
+    found = _ENTRIES.get(call.target) or look_up(call.target)
+    if found is UNKNOWN and schema(call.function) is not None:
+        return _CUSTOM
+    return found
+
+
+def schema(function: Any) -> Any:
+    """The schema of an operator of `torch.ops`; `None` where a function has none."""
+    if isinstance(function, torch._ops.OpOverloadPacket):
+        overloads = function.overloads()
+        function = getattr(function, overloads[0]) if overloads else None
+    return getattr(function, "_schema", None)
+
+
+def custom(kind: Kind, given: Operands) -> Form:
+    """A custom operator: all tensors in order, and each plain argument under its name."""
+    call = given.call
+    form = forms.plain(kind, given)
+    names = [argument.name for argument in schema(call.function).arguments]
+    attrs = {
+        name: value
+        for name, value in {**dict(zip(names, call.args, strict=False)), **call.kwargs}.items()
+        if _is_plain(value)
+    }
+    return Form(form.kind, form.inputs, form.weights, attrs)
+
+
+def _inlined(kind: Kind, given: Operands) -> Form:
+    """A call whose body stands in the graph beside it."""
+    form = forms.plain(kind, given)
+    return Form(form.kind, form.inputs, form.weights, {"inlined": True})
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) in (tuple, list):
+        return all(isinstance(item, _PLAIN) for item in value)
+    return isinstance(value, _PLAIN)
+
+
+_CUSTOM = Entry("unknown", custom)
+_ENTRIES = {"torch.vmap": Entry("control", _inlined)}
