@@ -162,6 +162,15 @@ def test_multiply_adds_are_those_worked_by_hand(zoo: Zoo, name: str) -> None:
         assert found.totals["macs"] == MACS[name]
 
 
+def test_two_files_of_one_network_agree(zoo: Zoo) -> None:
+    with_branches, without = zoo("silero-if").graph, zoo("silero-without-if").graph
+    assert with_branches.parameters == without.parameters > 0
+    macs = [
+        zoo(name).reports["cpu-avx2"].totals["macs"] for name in ("silero-if", "silero-without-if")
+    ]
+    assert macs[0] == macs[1] > 0
+
+
 def test_a_file_over_two_gibibytes_is_counted_and_not_loaded(zoo: Zoo) -> None:
     for found in zoo("big-external").reports.values():
         assert found.totals["parameters"] == BIG_LAYERS * BIG_WIDTH**2

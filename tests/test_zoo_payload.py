@@ -30,8 +30,8 @@ CODE: Mapping[str, Kept] = {
     "ppocr-detect": Counter({("float32", (4,)): 6}),
 }
 """Numbers in a file that no operation reads once what is known before the run is folded."""
-MACHINE_LEARNING = {"sklearn-forest": 558 + 2 * 352, "sklearn-perceptron": 2 * 4}
-"""Float attributes of ai.onnx.ml nodes: class weights, thresholds and hit rates; a scaler's."""
+ATTRIBUTES = {"sklearn-forest": 558 + 2 * 352, "sklearn-perceptron": 2 * 4}
+"""Floats in attributes: 558 class weights, 352 thresholds and hit rates; a scaler's of 4 axes."""
 
 
 def payload(graph: onnx.GraphProto, outer: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
@@ -72,5 +72,13 @@ def test_every_number_of_the_file_is_found_once_wherever_it_hides(
         if tensor.shape is not None and tensor.role not in ("input", "activation"):
             found[tensor.dtype, tensor.shape] += 1
     assert stored - found == CODE.get(name, Counter())
-    invented = {key for key in trained - stored if math.prod(key[1]) > 1}
-    assert not invented or name in MACHINE_LEARNING
+    invented = {shape for _, shape in trained - stored if math.prod(shape) > 1}
+    assert not invented or name in ATTRIBUTES
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_numbers_in_attributes_are_parameters(name: str, tmp_path: Path) -> None:
+    path, inputs = ZOO[name].load(tmp_path)
+    stored = payload(onnx.load(path).graph, {})
+    tensors = sum(math.prod(shape) for dtype, shape in stored if dtype in NUMBERS)
+    assert talaria.capture(path, inputs).parameters == tensors + ATTRIBUTES[name]
