@@ -70,7 +70,7 @@ def register(model: nn.Module) -> Registry:
         classes=classes,
         device=_device(stored),
         on_meta=any(tensor.is_meta for tensor in stored),
-        training=model.training,
+        training=getattr(model, "training", False),  # a frozen ScriptModule has none
     )
 
 

@@ -96,7 +96,7 @@ class Replay:
                 if index not in needed and index not in self._done:
                     needed.add(index)
                     call = self._calls[index]
-                    pending += () if call.shape_only else call.reads
+                    pending += call.reads[1:] if call.shape_only else call.reads
         return needed
 
     def _stale(self, needed: set[int], wanted: list[Ref]) -> bool:
@@ -110,7 +110,11 @@ class Replay:
         )
 
     def _execute(self, call: Call) -> Any:
-        find = self._blank if call.shape_only else self._find
+        blank = call.reads[:1] if call.shape_only else ()
+
+        def find(ref: Ref) -> torch.Tensor:
+            return self._blank(ref) if ref in blank else self._find(ref)
+
         args, kwargs = fill(call.args, find), fill(call.kwargs, find)
         if call.autocast is None:
             return call.function(*args, **kwargs)
