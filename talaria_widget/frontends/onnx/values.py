@@ -122,11 +122,43 @@ def _reduce(function: Callable[..., Any]) -> Function:
     def reduced(values: Sequence[Array | None], given: Attributes) -> Array:
         data = _array(values, 0)
         has_axes = "axes" in given or (len(values) > 1 and values[1] is not None)
-        axes = tuple(_ints(values, 1, given, "axes")) if has_axes else None
+        axes = tuple(_ints(values, 1, given, "axes")) if has_axes else ()
+        if not axes and not given.get("noop_with_empty_axes"):
+            axes = tuple(range(data.ndim))
         keep = bool(given.get("keepdims", 1))
         return np.asarray(function(data, axis=axes, keepdims=keep)).astype(data.dtype)
 
     return reduced
+
+
+def _running_sum(values: Sequence[Array | None], given: Attributes) -> Array:
+    data, axis = _array(values, 0), int(_array(values, 1).ravel()[0])
+    turned = np.flip(data, axis) if given.get("reverse") else data
+    result = np.cumsum(turned, axis, dtype=data.dtype)
+    if given.get("exclusive"):
+        result = result - turned
+    return np.flip(result, axis) if given.get("reverse") else result
+
+
+def _remainder(values: Sequence[Array | None], given: Attributes) -> Array:
+    function = np.fmod if given.get("fmod") else np.mod
+    return np.asarray(function(_array(values, 0), _array(values, 1)))
+
+
+def _window(*weights: float) -> Function:
+    """A sum of cosines of 0, 1, 2, ... turns over its length."""
+
+    def window(values: Sequence[Array | None], given: Attributes) -> Array:
+        size = int(_array(values, 0).ravel()[0])
+        if not 0 <= size <= LIMIT:
+            raise ValueError(size)
+        steps = size if given.get("periodic", 1) else size - 1
+        turns = 2 * np.pi * np.arange(size) / steps
+        total = sum(weight * np.cos(k * turns) for k, weight in enumerate(weights))
+        kind = onnx.helper.tensor_dtype_to_np_dtype(given.get("output_datatype", 1))
+        return np.asarray(total, kind)
+
+    return window
 
 
 def _cast(values: Sequence[Array | None], given: Attributes) -> Array:
@@ -158,11 +190,15 @@ _FUNCTIONS: Mapping[str, Function] = {
     "Add": _binary(np.add),
     "And": _binary(np.logical_and),
     "Cast": _cast,
+    # The weights are those of the operators' own definitions.
+    "BlackmanWindow": _window(0.42, -0.5, 0.08),
+    "HammingWindow": _window(25 / 46, -21 / 46),
+    "HannWindow": _window(0.5, -0.5),
     "Ceil": _unary(np.ceil),
     "Concat": lambda v, a: np.concatenate([_array(v, i) for i in range(len(v))], a["axis"]),
     "ConstantOfShape": _constant_of_shape,
     "Cos": _unary(np.cos),
-    "CumSum": lambda v, a: np.cumsum(_array(v, 0), int(_array(v, 1).ravel()[0])),
+    "CumSum": _running_sum,
     "Div": _divide,
     "Equal": _binary(np.equal),
     "Exp": _unary(np.exp),
@@ -177,7 +213,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "Log": _unary(np.log),
     "Max": _fold(np.maximum),
     "Min": _fold(np.minimum),
-    "Mod": _binary(np.mod),
+    "Mod": _remainder,
     "Mul": _binary(np.multiply),
     "Neg": _unary(np.negative),
     "Not": lambda v, a: np.logical_not(_array(v, 0)),
