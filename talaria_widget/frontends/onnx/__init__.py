@@ -10,6 +10,7 @@ import onnx
 
 from talaria_widget.frontends.onnx import worker
 from talaria_widget.frontends.onnx.build import Built, build, resolve
+from talaria_widget.frontends.onnx.extent import extent
 from talaria_widget.frontends.onnx.external import leaves_folder
 from talaria_widget.frontends.onnx.flatten import Flat, flatten
 from talaria_widget.frontends.onnx.inputs import Bound, bind
@@ -46,6 +47,7 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
     worker.start()
     proto = read(model)
     bound = bind(proto.graph, inputs)
+    nodes = extent(proto)
     flat = flatten(proto)
     known = learn(proto, flat, bound, _folder(model))
     built = build(known)
@@ -70,15 +72,15 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
         noise=dict(built.noise),
         unused=_unused(flat, known),
     )
-    _account(graph, flat)
+    _account(graph, nodes)
     return graph
 
 
-def _account(graph: Graph, flat: Flat) -> None:
+def _account(graph: Graph, nodes: int) -> None:
     """Every node of the file is an op, or counted as noise; nothing is lost on the way."""
     ops = sum("part" not in op.attrs for op in graph.ops)
     noise = sum(graph.noise.values())
-    assert flat.nodes == ops + noise, f"{flat.nodes} nodes became {ops} ops and {noise} noise"
+    assert nodes == ops + noise, f"{nodes} nodes became {ops} ops and {noise} noise"
 
 
 def _folder(model: str | Path | onnx.ModelProto) -> str | None:

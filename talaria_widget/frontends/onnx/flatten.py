@@ -24,17 +24,15 @@ from talaria_widget.frontends.onnx.steps import (
 from talaria_widget.frontends.onnx.types import attributes
 from talaria_widget.graph import UnsupportedModelError
 
-LIMIT = 500_000
-"""Steps above which a file is refused: functions that call functions can grow without end."""
-DEPTH = 150
-"""How deep functions and bodies may stand in one another."""
 _STANDARD = ("", "ai.onnx")
+# Their bodies are a few operations on each of their own numbers, and are counted with them.
+_MODIFIED = frozenset({"FlexAttention"})
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 @dataclass(slots=True)
 class Flat:
-    """The steps of a model, what its bodies store, and how many nodes it was made of.
+    """The steps of a model, and what its bodies store.
 
     `hints` are the types that the file declares for values inside bodies. `folded` has the
     calls of local functions, which compute nothing beside what stands in their bodies.
@@ -48,16 +46,14 @@ class Flat:
     read: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
-    nodes: int = 0
     taken: set[str] = field(default_factory=set)
 
 
 def flatten(model: onnx.ModelProto) -> Flat:
-    """The model's steps in order.
+    """The steps of a model in order; its extent has been found to be finite.
 
     Raises:
-        UnsupportedModelError: A function calls itself, a control-flow node lacks its body, or
-            the list grows beyond reason.
+        UnsupportedModelError: A control-flow node lacks its body, or does not fit it.
     """
     flat = Flat({(f.domain, f.name, f.overload): f for f in model.functions})
     graph = model.graph
@@ -107,12 +103,6 @@ def label_of(node: onnx.NodeProto) -> str:
 
 def _nodes(flat: Flat, nodes: Iterable[onnx.NodeProto], context: Context) -> None:
     for node in nodes:
-        flat.nodes += 1
-        if flat.nodes > LIMIT:
-            raise UnsupportedModelError(
-                f"the model grows beyond {LIMIT:,} operations once its functions are laid out: "
-                "pass a smaller one."
-            )
         here = renamed(node, context)
         flat.read.update(here.input)
         key = (node.domain, node.op_type, node.overload)
@@ -120,7 +110,7 @@ def _nodes(flat: Flat, nodes: Iterable[onnx.NodeProto], context: Context) -> Non
             _call(flat, here, flat.functions[key], key, context)
             continue
         bodies = [attribute for attribute in node.attribute if attribute.type in _GRAPHS]
-        if not bodies:
+        if not bodies or node.op_type in _MODIFIED:
             flat.steps.append(Step(here, attributes(here), context))
         else:
             _control(flat, node, here, context)
@@ -136,19 +126,10 @@ def _call(
     """Put a local function's nodes in place of its call."""
     label = label_of(node)
     target = ".".join(filter(None, key))
-    if key in context.calls:
-        raise UnsupportedModelError(
-            f"function {target!r} calls itself (node {label!r}), so it has no end: export again."
-        )
     if len(node.input) > len(function.input) or len(node.output) > len(function.output):
         raise UnsupportedModelError(
             f"node {label!r} passes {len(node.input)} inputs to function {target!r}, which takes "
             f"{len(function.input)}: export or download the model again."
-        )
-    if len(context.scope) > DEPTH:
-        raise UnsupportedModelError(
-            f"functions and bodies nest more than {DEPTH} deep (at {label!r}): pass a flatter "
-            "model."
         )
     flat.calls.append(target)
     names = dict.fromkeys(function.input, "")
@@ -166,7 +147,10 @@ def _call(
     scope = (*context.scope, label)
     flat.modules[scoped(scope, "")] = function.name
     inside = replace(
-        context, scope=scope, names=names, references=given, calls=(*context.calls, key)
+        context,
+        scope=scope,
+        names=names,
+        references=given,
     )
     _nodes(flat, in_order(function), inside)
     for inner, outer in direct.items():

@@ -93,4 +93,7 @@ def is_settled(known: Known, step: Step) -> bool:
         return False
     if isinstance(step.detail, Loop) and step.detail.repeat.count is None:
         return False
-    return all(n in known.shapes or n in known.not_tensors for n in step.node.output if n)
+    names = list(step.node.output)
+    if isinstance(step.detail, Loop) and step.role == "leave":
+        names += [carry.output for carry in step.detail.carries if not carry.settled]
+    return all(n in known.shapes or n in known.not_tensors for n in names if n)

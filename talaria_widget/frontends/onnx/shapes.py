@@ -140,7 +140,9 @@ def _say(known: Known) -> None:
         if not isinstance(loop, Loop) or step.role != "leave" or step.context.is_dead:
             continue
         label = f"{step.node.op_type} {label_of(loop.original)!r}"
-        if loop.repeat.count is None:
+        if not loop.is_known:
+            known.note(f"{label}: how it runs what is inside it is not known")
+        elif loop.repeat.count is None:
             known.note(f"{label}: how often it runs depends on data, so its work is unknown")
         elif any(c.output and not c.settled for c in loop.carries):
             known.note(f"{label}: its shapes change as it runs; each time is counted as the first")

@@ -26,15 +26,13 @@ class Context:
     """Where a node stands.
 
     `scope` names what is around it, `names` what its names became where others had them
-    already, `references` the attributes of the function call it is part of, `calls` the
-    functions that are open.
+    already, `references` the attributes of the function call it is part of.
     """
 
     scope: tuple[str, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     names: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     references: Mapping[str, onnx.AttributeProto] = field(default_factory=lambda: _NOTHING)
-    calls: tuple[FunctionKey, ...] = ()
 
     @property
     def times(self) -> int | None:
