@@ -9,6 +9,7 @@ import torch
 from talaria_widget.frontends.torch import forms
 from talaria_widget.frontends.torch.forms import Form, Operands
 from talaria_widget.frontends.torch.kinds import UNKNOWN, Entry, look_up
+from talaria_widget.frontends.torch.packed_forms import FORMS
 from talaria_widget.frontends.torch.recording import Call
 from talaria_widget.graph import Kind
 
@@ -57,4 +58,4 @@ def _is_plain(value: Any) -> bool:
 
 
 _CUSTOM = Entry("unknown", custom)
-_ENTRIES = {"torch.vmap": Entry("control", _inlined)}
+_ENTRIES = {"torch.vmap": Entry("control", _inlined), **FORMS}

@@ -75,9 +75,9 @@ class Memory:
         """The slot of a tensor, made where no call made it: parameter, buffer, constant."""
         return self._by_id.get(id(tensor)) or self._enter(tensor)
 
-    def adopt(self, tensor: torch.Tensor, name: str) -> None:
-        """Take a tensor that is met later for a parameter; it is held, so its identity stays."""
-        self._adopted[id(tensor)] = (tensor, (name, "parameter"))
+    def adopt(self, tensor: torch.Tensor, name: str, role: Role = "parameter") -> None:
+        """Take a tensor that is met later for the model's own; it is held, so it keeps its name."""
+        self._adopted[id(tensor)] = (tensor, (name, role))
 
     def ref(self, slot: Slot) -> Ref:
         """A slot as a call sees it now."""

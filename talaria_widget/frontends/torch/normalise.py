@@ -235,7 +235,9 @@ def _word(call: Call) -> str:
 
 def _dtype_name(dtype: Any) -> str:
     name = str(dtype).removeprefix("torch.")
+    name = _QUANTIZED.get(name, name)
     return "float8" if name.startswith("float8") else name
 
 
+_QUANTIZED = {"qint8": "int8", "quint8": "uint8", "qint32": "int32", "quint4x2": "uint4"}
 _DTYPES: dict[Any, str] = {}

@@ -13,6 +13,7 @@ from torch import nn
 
 from talaria_widget.frontends.torch.inputs import Prepared, check_model, describe, prepare
 from talaria_widget.frontends.torch.normalise import normalise
+from talaria_widget.frontends.torch.packed import find_packed
 from talaria_widget.frontends.torch.places import Places
 from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
@@ -121,6 +122,7 @@ def _trace(
         virtual=virtual,
         strict=not registry.on_meta,
         recover=recover,
+        packed=find_packed(model),
     )
     with ExitStack() as stack:
         stack.enter_context(preserve(model, spare=not virtual))

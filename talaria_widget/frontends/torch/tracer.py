@@ -23,6 +23,7 @@ from talaria_widget.frontends.torch.memory import (
     meta_like,
     version,
 )
+from talaria_widget.frontends.torch.packed import Packed
 from talaria_widget.frontends.torch.places import Places, find_source, show
 from talaria_widget.frontends.torch.recording import Call, Ref, Trace
 from talaria_widget.frontends.torch.replay import Replay, Unknown
@@ -53,6 +54,7 @@ class Tracer(TorchFunctionMode):
         virtual: whether to compute on meta twins.
         strict: whether an unknown meta tensor is a fault.
         recover: whether a call that fails on meta is tried on real tensors.
+        packed: the tensors inside each packed object of the model, by its identity.
     """
 
     def __init__(
@@ -65,12 +67,16 @@ class Tracer(TorchFunctionMode):
         virtual: bool = True,
         strict: bool = True,
         recover: bool = True,
+        packed: Mapping[int, tuple[Packed, ...]] | None = None,
     ) -> None:
         super().__init__()
         self.failure: Exception | None = None
         self._device, self._virtual, self._recover = device, virtual, recover
         self._places, self._boundary = places, boundary
         self._memory = Memory(registered, virtual=virtual, strict=strict)
+        self._packed = packed or {}
+        for held in (held for found in self._packed.values() for held in found):
+            self._memory.adopt(held.tensor, held.name, held.role)
         self._calls: list[Call] = []
         self._queries: Counter[str] = Counter()
         self._notes: dict[str, None] = {}
@@ -235,6 +241,8 @@ class Tracer(TorchFunctionMode):
 
         unexplained = memory.unexplained
         args, kwargs = refer(args, mark), refer(kwargs, mark)
+        if self._packed:
+            slots += [memory.meet(held.tensor) for held in self._unpack((args, kwargs))]
         shape_only = function.treatment == "like" or (
             function.treatment == "random" and function.word.endswith("_like")
         )
@@ -260,6 +268,16 @@ class Tracer(TorchFunctionMode):
         if memory.unexplained > unexplained:
             self._note("a tensor enters that no recorded call made", call)
         return call
+
+    def _unpack(self, item: Any) -> Iterator[Packed]:
+        """The tensors in the packed objects among a call's arguments."""
+        if isinstance(item, torch.ScriptObject):
+            yield from self._packed.get(id(item), ())
+        elif isinstance(item, tuple | list):
+            for part in item:
+                yield from self._unpack(part)
+        elif isinstance(item, dict):
+            yield from self._unpack(tuple(item.values()))
 
     def _run(self, call: Call, function: Function, slots: list[Slot]) -> Any:
         known = all(slot.storage.known for slot in slots[1 if call.shape_only else 0 :])
