@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from talaria_widget import pipeline
 from talaria_widget.choice import Refusal, index
-from talaria_widget.graph import Graph
+from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import device
 from talaria_widget.recipe import Recipe, option_label
 from talaria_widget.report import Report
@@ -96,6 +96,11 @@ def apply(
 ) -> Applied:
     """Write the model as the recipe says, compare it with the model, and with the prediction."""
     module = pipeline.is_module(model)
+    if pipeline.is_exported(model):
+        raise UnsupportedModelError(
+            "an ExportedProgram can be read, but not written in another form: pass apply the "
+            "nn.Module that it was exported from"
+        )
     if not module and not pipeline.is_onnx(model):
         pipeline.capture(model)  # raises, and says what to pass
     subject = _module(model, inputs, calibration) if module else _file(model, inputs, calibration)

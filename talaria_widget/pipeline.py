@@ -37,7 +37,7 @@ def capture(model: Any, inputs: object = None) -> Graph:
 
 
 def _read(model: Any, inputs: object) -> Graph:
-    if is_module(model):
+    if is_module(model) or is_exported(model):
         from talaria_widget.frontends import torch as torch_frontend
 
         return torch_frontend.capture(model, inputs)
@@ -52,6 +52,12 @@ def is_module(model: object) -> bool:
     """Whether it is a `torch.nn.Module`; torch is not imported to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def is_exported(model: object) -> bool:
+    """Whether it is what `torch.export.export` gives; torch is not imported to find out."""
+    export = sys.modules.get("torch.export")
+    return export is not None and isinstance(model, export.ExportedProgram)
 
 
 def is_onnx(model: object) -> bool:

@@ -1,7 +1,7 @@
 """The torch front end: any `nn.Module` -> `Graph`, by one call-level trace."""
 
+from talaria_widget.frontends.torch.entry import capture, record
 from talaria_widget.frontends.torch.inputs import Prepared, prepare_inputs
-from talaria_widget.frontends.torch.recorder import capture, record
 from talaria_widget.frontends.torch.recording import Call, Recording, Ref, Trace, Value
 
 __all__ = [

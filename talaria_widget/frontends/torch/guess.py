@@ -100,16 +100,23 @@ def _by_names(model: nn.Module, required: list[str]) -> Iterator[Guess]:
         for found in first_layer.guesses(model):
             said = (*found.assumed, f"{_spoken(required)} have the same shape")
             yield Guess(found.args * len(required), {}, said)
-    elif required[:2] == ["src", "tgt"] and isinstance(getattr(model, "d_model", None), int):
-        batch_first = bool(getattr(model, "batch_first", False))
-        shape = (1, _LENGTH, model.d_model) if batch_first else (_LENGTH, 1, model.d_model)
-        said = f"{model.d_model} features from d_model; batch 1 and {_LENGTH} steps are our guess"
-        made = numbers(shape, precision(model))
-        yield Guess((made, made.clone()), {}, (said,))
+    elif required[:2] == ["src", "tgt"]:
+        width: Any = getattr(model, "d_model", None)
+        if isinstance(width, int):
+            yield _translation(model, width)
 
 
 _TEXT = frozenset(("input_ids", "attention_mask", "token_type_ids", "position_ids"))
 _IMAGES = ("image", "img", "frame")
+
+
+def _translation(model: nn.Module, width: int) -> Guess:
+    """The two sequences of an `nn.Transformer`."""
+    first = bool(getattr(model, "batch_first", False))
+    shape = (1, _LENGTH, width) if first else (_LENGTH, 1, width)
+    said = f"{width} features from d_model; batch 1 and {_LENGTH} steps are our guess"
+    made = numbers(shape, precision(model))
+    return Guess((made, made.clone()), {}, (said,))
 
 
 def _detection(model: nn.Module) -> Iterator[Guess]:
