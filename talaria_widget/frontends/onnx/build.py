@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import onnx
@@ -20,12 +21,13 @@ from talaria_widget.frontends.onnx.names import (
     weight_stem,
 )
 from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
+from talaria_widget.frontends.onnx.packed import Unpack
 from talaria_widget.frontends.onnx.settings import Shapes
 from talaria_widget.frontends.onnx.steps import Choice, Loop, Step
 from talaria_widget.frontends.onnx.stored import Stored
 from talaria_widget.frontends.onnx.tables import tables
 from talaria_widget.frontends.onnx.types import target
-from talaria_widget.graph import Kind, Op, Role, Tensor
+from talaria_widget.graph import Kind, Op, Role, Storage, Tensor
 
 _RANK: Mapping[str, int] = {"constant": 0, "buffer": 1, "parameter": 2, "weight": 3}
 
@@ -89,13 +91,19 @@ def _op(built: Built, step: Step) -> Op:
         if name in known.stored and known.stored[name].numeric
     }
     operator = specialise(node.op_type, OPERATORS.get(full, UNKNOWN), given, stored)
-    inputs, weights, order = _operands(built, node, operator)
+    inputs, weights, order = _operands(built, node, operator, given)
     label = label_of(node)
     for table in tables(node, label, given):
         _enter(built, table)
         weights.append(table.name)
     shapes = [known.shapes.get(name) for name in node.input]
-    attrs = _attributes(operator, given, shapes, [known.shapes.get(n) for n in node.output])
+    values = {
+        name: value
+        for slot, name in operator.values.items()
+        if (value := _single(known, node, slot)) is not None
+    }
+    results = [known.shapes.get(name) for name in node.output]
+    attrs = _attributes(operator, {**given, **values}, shapes, results)
     attrs["node"] = label
     if step.context.times != 1:
         attrs["times"] = step.context.times
@@ -190,6 +198,16 @@ def _attributes(
         return {}
 
 
+def _single(known: Known, node: onnx.NodeProto, slot: int) -> float | None:
+    """The number in an input slot, where it is known and one."""
+    name = node.input[slot] if slot < len(node.input) else ""
+    value = known.value(name) if name else None
+    if value is None or value.size != 1 or value.dtype.kind not in "iuf":
+        return None
+    number: float = value.ravel()[0].item()
+    return number
+
+
 def _owns(built: Built, name: str) -> bool:
     return built.tensors[name].role == "weight"
 
@@ -209,7 +227,7 @@ def _name(built: Built, op: Op, users: Mapping[str, int]) -> str:
 
 
 def _operands(
-    built: Built, node: onnx.NodeProto, operator: Operator
+    built: Built, node: onnx.NodeProto, operator: Operator, given: Mapping[str, Any]
 ) -> tuple[list[str], list[str], list[str]]:
     """The op's inputs and its weights, main one first; and all of them in the order of data."""
     known = built.known
@@ -229,6 +247,8 @@ def _operands(
             if slot in operator.buffers:
                 role = "buffer"
             _enter_stored(built, entry, role, axis)
+            if role == "weight" and operator.unpack is not None and entry.source_dtype == "uint8":
+                _unpack(built, entry, operator.unpack, slot, given)
             scales.update(dict.fromkeys(entry.scales))
             weights.append((0 if role == "weight" else 1, entry.source))
             order.append(entry.source)
@@ -280,3 +300,22 @@ def _enter_stored(built: Built, entry: Stored, role: Role, axis: int | None) -> 
         channel,
         built.known.storage.get(entry.source),
     )
+
+
+def _unpack(
+    built: Built, entry: Stored, unpack: Unpack, slot: int, given: Mapping[str, Any]
+) -> None:
+    """Show a weight of bytes as the elements in it: the same bytes, what fills them up beside."""
+    try:
+        packed = unpack(given, slot, entry.source_shape)
+    except (LookupError, TypeError, ZeroDivisionError):
+        return
+    if packed is None:
+        return
+    beside = prod(entry.source_shape) - prod(packed.shape) * packed.bits // 8
+    if beside < 0:
+        return
+    tensor = built.tensors[entry.source]
+    dtype = "uint4" if packed.bits == 4 else entry.source_dtype
+    storage = Storage(packed.bits, overhead_bytes=beside)
+    built.tensors[entry.source] = replace(tensor, shape=packed.shape, dtype=dtype, storage=storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import onnx
@@ -21,7 +21,8 @@ from talaria_widget.frontends.onnx.steps import (
     Step,
     alias,
 )
-from talaria_widget.frontends.onnx.types import attributes
+from talaria_widget.frontends.onnx.types import attributes, target
+from talaria_widget.frontends.onnx.validate import bodies
 from talaria_widget.graph import UnsupportedModelError
 
 _STANDARD = ("", "ai.onnx")
@@ -110,10 +111,21 @@ def _nodes(flat: Flat, nodes: Iterable[onnx.NodeProto], context: Context) -> Non
             _call(flat, here, flat.functions[key], key, context)
             continue
         bodies = [attribute for attribute in node.attribute if attribute.type in _GRAPHS]
+        if node.op_type in _MODIFIED:
+            flat.calls.extend(_inside(node))
         if not bodies or node.op_type in _MODIFIED:
             flat.steps.append(Step(here, attributes(here), context))
         else:
             _control(flat, node, here, context)
+
+
+def _inside(node: onnx.NodeProto) -> Iterator[str]:
+    """The operators in a node's bodies, and in theirs."""
+    for attribute in node.attribute:
+        for graph in bodies(attribute):
+            for inner in graph.node:
+                yield target(inner)
+                yield from _inside(inner)
 
 
 def _call(
