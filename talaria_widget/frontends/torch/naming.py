@@ -17,9 +17,11 @@ class Namer:
         self._counts: dict[str, int] = {}
         self._taken: set[str] = set()
 
-    def name(self, call: Call, form: Form, weights: Sequence[str]) -> str:
-        """The unique name of a call's op."""
-        base = self._base(call, form, weights)
+    def name(
+        self, call: Call, form: Form, weights: Sequence[str], *, is_layer: bool = False
+    ) -> str:
+        """The unique name of a call's op; a layer is called as its module is."""
+        base = (call.path if is_layer else "") or self._base(call, form, weights)
         count = self._counts.get(base, 0) + 1
         name = base if count == 1 else f"{base}#{count}"
         while name in self._taken:
@@ -33,15 +35,19 @@ class Namer:
         word = call.target.rsplit(".", 1)[-1].strip("_").lower()
         unnamed = f"{call.path}/{word}" if call.path else word
         owners = {_owner(weight) for weight in weights}
-        if not owners or form.kind == "movement":
+        if not owners or form.kind == "movement" or word in _FOR_A_LAYER:
             return unnamed
         if any(weight in self._shared for weight in weights) or len(owners) > 1:
             return call.path or unnamed
         if len(weights) == 1:
             return weights[0].removesuffix(".weight") or unnamed
         if not form.main and form.kind not in ("norm", "activation"):
-            return call.path or unnamed
+            return (call.path if call.depends else "") or unnamed
         return owners.pop() or call.path or unnamed
+
+
+# These compute the weight of a layer, whose name is the layer's.
+_FOR_A_LAYER = frozenset(("weight_norm", "weight_norm_interface"))
 
 
 def _owner(weight: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from talaria_widget.frontends.torch.composite import entry_of
+from talaria_widget.frontends.torch.derived import Derived
 from talaria_widget.frontends.torch.forms import Form, Operands
 from talaria_widget.frontends.torch.inputs import Prepared
 from talaria_widget.frontends.torch.kinds import DROPOUTS, NOISE
@@ -30,6 +31,11 @@ def normalise(
     if registry.training:
         notes.append(
             "the model is in training mode and was read as it runs; model.eval() changes it"
+        )
+    if writer.computed:
+        notes.append(
+            f"{_layers(writer.computed)} computed from parameters in every run (weight norm, "
+            "spectral norm or the like)"
         )
     noise = writer.noise + Counter(trace.queries)
     graph = Graph(
@@ -88,12 +94,15 @@ class _Writer:
         self._latest: dict[int, str] = {}
         self._writers: dict[int, list[_Draft | None]] = {}
         self._transposed: dict[int, Ref] = {}
+        self._derived = Derived(values)
         self._constants = 0
         self._origins: dict[int, tuple[_Draft, Call]] = {}
         self.repeats = 0
+        self.computed: list[str] = []
 
     def add(self, call: Call) -> None:
         """Write one call: an op, noise, or another round of an op that stands already."""
+        self._derived.follow(call)
         origin = None if call.repeats is None else self._origins.get(call.repeats)
         if origin is not None:
             self._repeat(call, *origin)
@@ -158,13 +167,16 @@ class _Writer:
 
     def _write(self, call: Call) -> None:
         entry = entry_of(call)
+        owning, computed = self._derived.own(call, entry)
         form = entry.builder(
-            entry.kind, Operands(call, self._values, entry.names, self._transposed)
+            entry.kind, Operands(owning, self._values, entry.names, self._transposed)
         )
         if _word(call) in _TRANSPOSES and len(call.writes) == 1:
             self._note_transpose(call.reads[0], call.writes[0])
-        inputs = [self.name(ref) for ref in form.inputs]
-        weights = [self.name(ref) for ref in form.weights]
+        inputs = [self.name(ref) for ref in (*form.inputs, *computed)]
+        held = [self.name(ref) for ref in form.weights]
+        weights = [name for name in held if self.tensors[name].role != "activation"]
+        inputs += [name for name in held if self.tensors[name].role == "activation"]
         for value, axis in form.main.items():
             self._promote(self.name(Ref(value, 0)), axis)
         attrs = dict(form.attrs)
@@ -172,7 +184,10 @@ class _Writer:
             attrs["operands"] = tuple([self.name(ref) for ref in attrs["operands"]])
         if call.times != 1:
             attrs["times"] = call.times
-        name = self._namer.name(call, form, self._trained(weights))
+        owned = [] if computed else self._trained(weights)
+        name = self._namer.name(call, form, owned, is_layer=bool(computed))
+        if computed:
+            self.computed.append(name)
         draft = _Draft(name, call, form, inputs, weights, attrs)
         self.drafts.append(draft)
         self._origins[call.index] = (draft, call)
@@ -211,6 +226,13 @@ class _Writer:
             if dtype is None:
                 dtype = _DTYPES[value.dtype] = _dtype_name(value.dtype)
             self.tensors[name] = Tensor(name, value.shape, dtype, role)
+
+
+def _layers(names: Sequence[str]) -> str:
+    """The subject of a sentence about some layers' weights."""
+    if len(names) == 1:
+        return f"the weight of {names[0]} is"
+    return f"the weights of {len(names)} layers ({names[0]} to {names[-1]}) are"
 
 
 _TRANSPOSES = frozenset(("t", "mt", "transpose", "swapaxes", "swapdims", "permute"))
