@@ -22,9 +22,9 @@ def count_attention(graph: Graph, op: Op) -> tuple[int, int]:
 
     The rest is, per score: one scaling, the softmax, and one add if there is a mask.
     """
-    if op.weights:
+    if op.weights and "query_first" in op.attrs:
         return _projecting(graph, op)
-    q, k = shape(graph, op.inputs[0]), shape(graph, op.inputs[1])
+    q, k = (shape(graph, name) for name in _operands(op)[:2])
     keys: int = op.attrs.get("keys") or k[-2]
     result = shape(graph, op.outputs[0])
     # The result has every axis of the batch, which any operand may broadcast.
@@ -36,7 +36,13 @@ def count_attention(graph: Graph, op: Op) -> tuple[int, int]:
 
 
 def _per_score(op: Op) -> int:
-    return 1 + SOFTMAX["softmax"] + (len(op.inputs) > 3)
+    return 1 + SOFTMAX["softmax"] + (len(_operands(op)) > 3)
+
+
+def _operands(op: Op) -> tuple[str, ...]:
+    """Query, key, value and mask, of which some may be stored."""
+    operands: tuple[str, ...] = op.attrs.get("operands") or op.inputs
+    return operands
 
 
 def _projecting(graph: Graph, op: Op) -> tuple[int, int]:
@@ -44,17 +50,18 @@ def _projecting(graph: Graph, op: Op) -> tuple[int, int]:
 
     The matrices are one packed (3 x E, E) or three for q, k and v, then the output's.
     """
-    query, key, value = (shape(graph, name) for name in op.inputs[:3])
+    query, key, value = (shape(graph, name) for name in _operands(op)[:3])
     length_axis = 0 if op.attrs["query_first"] else -2
     width = query[-1]
     tokens = [prod(known[:-1]) for known in (query, key, value)]
-    matrices = [known for known in (shape(graph, n) for n in op.weights) if len(known) == 2]
+    owned = [name for name in op.weights if name not in _operands(op)]
+    matrices = [known for known in (shape(graph, n) for n in owned) if len(known) == 2]
     packed = 3 * width in matrices[0]
     inner = prod(matrices[0]) // (3 * width) if packed else prod(matrices[0]) // width
     into = [n * known[-1] * inner for n, known in zip(tokens, (query, key, value), strict=True)]
     out = tokens[0] * prod(matrices[-1]) if len(matrices) in (2, 4) else 0
     pairs = tokens[0] * key[length_axis]
     macs = sum(into) + 2 * pairs * inner + out
-    biased = any(len(shape(graph, name)) == 1 for name in op.weights)
+    biased = any(len(shape(graph, name)) == 1 for name in owned)
     added = inner * sum(tokens) + (output_size(graph, op) if out else 0)
     return macs, pairs * int(op.attrs["heads"]) * _per_score(op) + biased * added

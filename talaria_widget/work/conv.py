@@ -33,7 +33,8 @@ def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
     Each input element is spread over the kernel; the weight is (C_in, C_out / groups, *kernel).
     """
     kernel, biased = _kernel(graph, op)
-    return size(graph, op.inputs[0]) * prod(kernel[1:]), output_size(graph, op) * biased
+    image = op.inputs[0] if op.inputs else op.weights[-1]
+    return size(graph, image) * prod(kernel[1:]), output_size(graph, op) * biased
 
 
 def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:

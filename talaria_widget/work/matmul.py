@@ -25,14 +25,26 @@ def count_linear(graph: Graph, op: Op) -> tuple[int, int]:
 
 def _linear(graph: Graph, op: Op) -> tuple[int, int]:
     outputs = output_size(graph, op)
-    # Buffers among the weights are scales and zero points of what is stored as integers.
-    biases = sum(tensor(graph, name).role != "buffer" for name in op.weights[1:])
+    biases = _biases(graph, op)
     if op.word == "bilinear":
         # y_o = sum_i x1_i (sum_j W_oij x2_j): I x J for the inner sums, I for the outer one.
         _, first, second = shape(graph, op.weights[0])
         return outputs * (first * second + first), outputs * biases
     length = op.attrs.get("contraction") or _contraction(graph, op.weights[0])
     return outputs * length, outputs * biases
+
+
+def _biases(graph: Graph, op: Op) -> int:
+    """How many biases are added, stored or computed.
+
+    Buffers among the weights are scales and zero points of what is stored as integers; where
+    no input is left, the last parameter is one.
+    """
+    stored = [name for name in op.weights[1:] if tensor(graph, name).role != "buffer"]
+    if not op.inputs and op.weights and tensor(graph, op.weights[-1]).role != "buffer":
+        stored = stored[:-1]
+    channels = shape(graph, op.outputs[0])[-1:]
+    return len(stored) + sum(shape(graph, name) == channels for name in op.inputs[1:])
 
 
 def _contraction(graph: Graph, name: str) -> int:

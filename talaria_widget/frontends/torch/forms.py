@@ -68,6 +68,12 @@ class Operands:
             tuple(ref for ref in found if self.stored(ref)),
         )
 
+    def layer(self, x: Any, *held: Any) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
+        """Inputs and weights of a layer: its own weights come first, even if `x` is stored too."""
+        inputs, _ = self.split((x, *held))
+        _, weights = self.split((*held, x))
+        return inputs, weights
+
     def result(self, at: int = 0) -> tuple[int, ...]:
         """The shape of a result."""
         return self.shape(self.call.writes[at]) if len(self.call.writes) > at else ()
@@ -100,7 +106,7 @@ def conv(kind: Kind, given: Operands) -> Form:
         "dilation": dilation,
         "groups": given.get("groups", 1),
     }
-    inputs, weights = given.split((given["input"], weight, given["bias"]))
+    inputs, weights = given.layer(given["input"], weight, given["bias"])
     axis = 1 if kind == "conv_transpose" else 0
     return Form(kind, inputs, weights, attrs, main_weights(given, {weight: axis}))
 
@@ -108,7 +114,7 @@ def conv(kind: Kind, given: Operands) -> Form:
 def linear(kind: Kind, given: Operands) -> Form:
     """`F.linear`: the weight's output axis is its first."""
     x, weight, bias = given["input"], given["weight"], given["bias"]
-    inputs, weights = given.split((x, weight, bias))
+    inputs, weights = given.layer(x, weight, bias)
     if not given.trained(weight):
         refs = [ref for ref in (x, weight, bias) if isinstance(ref, Ref)]
         return Form("matmul", inputs, weights, operands(given, refs, None))
@@ -164,8 +170,10 @@ def chain(kind: Kind, given: Operands) -> Form:
 def attention(kind: Kind, given: Operands) -> Form:
     """`scaled_dot_product_attention`, and the kernels that it chooses from."""
     mask = given["attn_mask"] if given["attn_mask"] is not None else given["attn_bias"]
-    inputs, weights = given.split((given["query"], given["key"], given["value"], mask))
-    return Form(kind, inputs, weights, {"causal": bool(given["is_causal"])})
+    refs = (given["query"], given["key"], given["value"], mask)
+    inputs, weights = given.split(refs)
+    attrs = {"causal": bool(given["is_causal"]), **operands(given, list(references(refs)), None)}
+    return Form(kind, inputs, weights, attrs)
 
 
 def native_multi_head(kind: Kind, given: Operands) -> Form:
@@ -182,15 +190,17 @@ def multi_head(kind: Kind, given: Operands) -> Form:
     projections = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
     used = projections[1:] if given["use_separate_proj_weight"] else projections[:1]
     main = {given[name]: 0 for name in (*used, "out_proj_weight")}
-    inputs, _ = given.split((given["query"], given["key"], given["value"], given["attn_mask"]))
+    refs = (given["query"], given["key"], given["value"], given["attn_mask"])
+    inputs, stored = given.split(refs)
     others = ("in_proj_bias", "out_proj_bias", "bias_k", "bias_v")
     _, weights = given.split(([*main], [given[name] for name in others]))
     attrs = {
+        **operands(given, list(references(refs)), None),
         "causal": bool(given["is_causal"]),
         "heads": given["num_heads"],
         "query_first": True,
     }
-    return Form(kind, inputs, weights, attrs, main_weights(given, main))
+    return Form(kind, inputs, (*weights, *stored), attrs, main_weights(given, main))
 
 
 def recurrent(kind: Kind, given: Operands) -> Form:
