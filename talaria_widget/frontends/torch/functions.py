@@ -84,6 +84,8 @@ _WORDS: tuple[tuple[Treatment, str], ...] = (
 )
 _TREATMENTS = {word: treatment for treatment, words in _WORDS for word in words.split()}
 
+_ALSO_RANDOM = frozenset(("rrelu", "gumbel_softmax", "fractional_max_pool2d"))
+
 _SAME_AS = {
     "__radd__": "__add__",
     "__iadd__": "add_",
@@ -118,6 +120,12 @@ def describe(function: Callable[..., Any]) -> Function:
     if known is None:
         known = _KNOWN[function] = _describe(function)
     return known
+
+
+def draws(target: str) -> bool:
+    """Whether a function of this name draws random numbers."""
+    word = target.rpartition(".")[2].strip("_")
+    return _TREATMENTS.get(word) == "random" or "dropout" in word or word in _ALSO_RANDOM
 
 
 def _describe(function: Callable[..., Any]) -> Function:

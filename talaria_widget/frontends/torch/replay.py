@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import torch
 
+from talaria_widget.frontends.torch import held
+from talaria_widget.frontends.torch.functions import draws
+from talaria_widget.frontends.torch.held import Held
 from talaria_widget.frontends.torch.recording import Call, Ref, Value, references
 from talaria_widget.frontends.torch.structure import fill
 
@@ -17,6 +20,9 @@ class Unknown(Exception):
 
 class Replay:
     """Runs parts of a trace again, each call once, on copies of whatever is written in place.
+
+    It holds `held.LIMIT_BYTES` of results beyond what it needs at once; what it drops, it runs
+    again when asked. What was written in place, or drawn at random, is never dropped.
 
     `writers` gives, per storage, the calls that wrote to it in order: a reference with
     version n has seen the first n of them.
@@ -35,7 +41,8 @@ class Replay:
         self._reset()
 
     def _reset(self) -> None:
-        self._tensors: dict[int, torch.Tensor] = {}
+        self.held = Held()
+        self._leaves: dict[int, torch.Tensor] = {}
         self._storages: dict[int, torch.UntypedStorage] = {}
         self._done: set[int] = set()
         self._written: dict[int, int] = {}
@@ -54,7 +61,7 @@ class Replay:
         self._prepare(call.reads)
         for ref in call.reads:
             if self._values[ref.value].storage in self._direct:
-                self._tensors[ref.value] = self._find(ref).clone()
+                self._leaves[ref.value] = self._find(ref).clone()
         arguments = {ref.value: self._find(ref) for ref in call.reads}
         before = {value: _version(tensor) for value, tensor in arguments.items()}
         result = self._execute(call)
@@ -63,8 +70,9 @@ class Replay:
 
     def keep(self, call: Call, result: Any) -> None:
         """Remember the results of a call that was performed."""
-        _assign(call.results, result, self._tensors)
+        _assign(call.results, result, self.held)
         self._count(call)
+        self._make_room({})
 
     def _prepare(self, refs: Iterable[Ref]) -> None:
         wanted = list(refs)
@@ -72,10 +80,40 @@ class Replay:
         if self._stale(needed, wanted):
             self._reset()
             needed = self._ancestors(wanted)
-        for index in sorted(needed):
+        order = sorted(needed)
+        last = {ref.value: index for index in order for ref in self._calls[index].reads}
+        last.update({ref.value: len(self._calls) for ref in wanted})
+        for index in order:
             call = self._calls[index]
-            _assign(call.results, self._execute(call), self._tensors)
+            _assign(call.results, self._execute(call), self.held)
             self._count(call)
+            self._make_room({value for value, end in last.items() if end > index})
+
+    def _make_room(self, needed: Collection[int]) -> None:
+        """Drop the least recently used results until few enough bytes are held."""
+        if self.held.nbytes <= held.LIMIT_BYTES:
+            return
+
+        def may_go(value: int) -> bool:
+            return value not in needed and self._can_be_made_again(value)
+
+        for values in self.held.least_used(may_go):
+            for value in values:
+                self.held.drop(value)
+                creator = self._creators[value]
+                assert creator is not None
+                self._done.discard(creator)
+            if self.held.nbytes <= held.LIMIT_BYTES:
+                return
+
+    def _can_be_made_again(self, value: int) -> bool:
+        creator = self._creators[value]
+        if creator is None:
+            return False
+        call = self._calls[creator]
+        if call.mutated or draws(call.target):
+            return False
+        return not any(self._writers[self._values[ref.value].storage] for ref in call.writes)
 
     def _count(self, call: Call) -> None:
         self._done.add(call.index)
@@ -90,7 +128,7 @@ class Replay:
             value, version = pending.pop()
             creator = self._creators[value]
             indices = list(self._writers[self._values[value].storage][:version])
-            if creator is not None and value not in self._tensors:
+            if creator is not None and value not in self.held:
                 indices.append(creator)
             for index in indices:
                 if index not in needed and index not in self._done:
@@ -128,9 +166,11 @@ class Replay:
         )
 
     def _find(self, ref: Ref) -> torch.Tensor:
-        tensor = self._tensors.get(ref.value)
+        tensor = self.held.get(ref.value)
         if tensor is None:
-            tensor = self._tensors[ref.value] = self._leaf(self._values[ref.value])
+            tensor = self._leaves.get(ref.value)
+        if tensor is None:
+            tensor = self._leaves[ref.value] = self._leaf(self._values[ref.value])
         return tensor
 
     def _leaf(self, value: Value) -> torch.Tensor:
@@ -147,9 +187,9 @@ class Replay:
         return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
-def _assign(results: Any, actual: Any, tensors: dict[int, torch.Tensor]) -> None:
+def _assign(results: Any, actual: Any, tensors: Held) -> None:
     if isinstance(results, Ref):
-        tensors[results.value] = actual
+        tensors.put(results.value, actual)
     elif isinstance(results, tuple | list):
         for result, item in zip(results, actual, strict=True):
             _assign(result, item, tensors)
