@@ -20,7 +20,7 @@ class Known:
     """What is known of a graph's values; filled in rounds while it is being read.
 
     `values` hold whatever the inputs are; `guesses` hold for the inputs that the user gave.
-    `steps` are those that remain to run.
+    `steps` are those that remain to run, `read` what any step or the caller reads.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -33,6 +33,7 @@ class Known:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_tensors: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
 
     def value(self, name: str) -> Array | None:
         """A value that is known before a run, or on the inputs given."""
@@ -96,4 +97,9 @@ def is_settled(known: Known, step: Step) -> bool:
     names = list(step.node.output)
     if isinstance(step.detail, Loop) and step.role == "leave":
         names += [carry.output for carry in step.detail.carries if not carry.settled]
-    return all(n in known.shapes or n in known.not_tensors for n in names if n)
+    return not any(is_hole(known, name) for name in names)
+
+
+def is_hole(known: Known, name: str) -> bool:
+    """Whether somebody reads a tensor of which the shape is not known."""
+    return name in known.read and name not in known.shapes and name not in known.not_tensors

@@ -19,7 +19,7 @@ from talaria_widget.frontends.onnx.external import fault
 from talaria_widget.frontends.onnx.flatten import Flat, label_of
 from talaria_widget.frontends.onnx.follow import decide
 from talaria_widget.frontends.onnx.inputs import Bound
-from talaria_widget.frontends.onnx.known import Known
+from talaria_widget.frontends.onnx.known import Known, is_hole
 from talaria_widget.frontends.onnx.order import reads
 from talaria_widget.frontends.onnx.relabel import relabelled
 from talaria_widget.frontends.onnx.skeleton import opsets
@@ -101,7 +101,7 @@ def _plan(flat: Flat, known: Known) -> _Plan:
 
 
 def _ask(plan: _Plan, known: Known, names: Any) -> None:
-    plan.wanted += [n for n in names if n and n not in known.shapes and n not in known.not_tensors]
+    plan.wanted += [name for name in names if is_hole(known, name)]
 
 
 def _plan_choice(plan: _Plan, known: Known, step: Step, choice: Choice) -> None:
@@ -233,7 +233,7 @@ def _learn(known: Known, plan: _Plan, answer: worker.Answer, invented: list[str]
     filled = len(known.shapes) - before
     where = "on invented inputs" if invented else "on the inputs given"
     if filled:
-        known.note(f"{filled} shapes that depend on data are those of one run {where}")
+        known.note(f"sizes that depend on data are those of one run {where} ({filled} tensors)")
     for loop in plan.lengths.values():
         if loop.repeat.count is not None:
             label = label_of(loop.original)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import onnx
 
@@ -10,6 +10,7 @@ from talaria_widget.frontends.onnx import worker
 from talaria_widget.frontends.onnx.fold import is_folded
 from talaria_widget.frontends.onnx.inputs import Bound
 from talaria_widget.frontends.onnx.known import Known
+from talaria_widget.frontends.onnx.lift import FIRST, lift
 from talaria_widget.frontends.onnx.standins import stand_ins
 from talaria_widget.frontends.onnx.types import DTYPES, Shape, dtype_name
 
@@ -40,6 +41,7 @@ def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelP
     # Before IR version 4 inference ignores initialisers that are no inputs.
     skeleton = onnx.ModelProto(ir_version=8)
     skeleton.opset_import.extend(opsets(model))
+    is_old = _make_recent(skeleton.opset_import)
     graph = skeleton.graph
     graph.name = "skeleton"
     used: dict[str, None] = {}
@@ -47,7 +49,12 @@ def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelP
     for step in known.steps:
         if step.role not in ("node", "alias") or step.context.is_dead or is_folded(known, step):
             continue
-        stands, extra = stand_ins(step.node, step.given)
+        node = step.node
+        if is_old:
+            node, tensors = lift(node, step.given)
+            graph.initializer.extend(tensors)
+            made.update(tensor.name for tensor in tensors)
+        stands, extra = stand_ins(node, step.given)
         graph.node.extend(stands)
         graph.input.extend(extra)
         used.update(dict.fromkeys(name for stand in stands for name in stand.input))
@@ -71,6 +78,14 @@ def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelP
         else:
             output.type.CopyFrom(value.type)
     return skeleton
+
+
+def _make_recent(imports: Iterable[onnx.OperatorSetIdProto]) -> bool:
+    """Ask for an operator set that can be inferred; whether that changed it."""
+    old = [i for i in imports if i.domain in ("", "ai.onnx") and i.version < FIRST]
+    for entry in old:
+        entry.version = FIRST
+    return bool(old)
 
 
 def opsets(model: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:

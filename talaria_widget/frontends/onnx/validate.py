@@ -14,6 +14,7 @@ from talaria_widget.graph import DTYPE_BITS, UnsupportedModelError
 DEPTH = 64
 """How deep bodies may stand in one another; a file cannot hold more than about 30."""
 _LARGEST = 2**50
+_LATEST = 2**31 - 1
 _AGAIN = "export or download the model again."
 _TYPES = onnx.AttributeProto
 # Where a tensor keeps its numbers if not in `raw_data`, and how many entries one element takes.
@@ -37,6 +38,12 @@ def validate(model: onnx.ModelProto, label: str) -> None:
             f"{label} names no operator set, so it is cut short: export or download it again."
         )
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    early = next((name for name, version in opsets.items() if version < 1), None)
+    if early is not None:
+        raise UnsupportedModelError(
+            f"{label} asks for version {opsets[early]} of operator set {early!r}, which never "
+            f"was: {_AGAIN}"
+        )
     _graph(model.graph, set(), opsets, label, 0)
     for function in model.functions:
         _texts(label, (function.name, function.domain, *function.input, *function.output))
@@ -97,9 +104,16 @@ def _scope(
 def _attributes(
     node: onnx.NodeProto, visible: set[str], opsets: dict[str, int], label: str, depth: int
 ) -> None:
-    expected = _schema(node.op_type, node.domain, opsets.get(node.domain or "ai.onnx", 0))
+    expected = _schema(node.op_type, node.domain, opsets.get(node.domain or "ai.onnx", _LATEST))
+    named: set[str] = set()
     for attribute in node.attribute:
         _texts(label, (attribute.name, attribute.ref_attr_name))
+        if attribute.name in named:
+            raise UnsupportedModelError(
+                f"{node.op_type} {_short(node.name)} in {label} has attribute "
+                f"{_short(attribute.name)} twice, so it is corrupt: {_AGAIN}"
+            )
+        named.add(attribute.name)
         wanted = expected.get(attribute.name)
         if wanted is not None and attribute.type not in (wanted, _TYPES.UNDEFINED):
             raise UnsupportedModelError(
@@ -126,11 +140,11 @@ def bodies(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
 @cache
 def _schema(op_type: str, domain: str, version: int) -> dict[str, int]:
     """The type of each attribute that the standard gives this operator at this version."""
-    if domain not in ("", "ai.onnx", "ai.onnx.ml") or not 0 < version < 2**31:
+    if domain not in ("", "ai.onnx", "ai.onnx.ml"):
         return {}
     name = "" if domain == "ai.onnx" else domain
     try:
-        schema = onnx.defs.get_schema(op_type, version, name)
+        schema = onnx.defs.get_schema(op_type, min(version, _LATEST), name)
     except onnx.defs.SchemaError:
         return {}
     kinds = {n: str(a.type).rpartition(".")[2] for n, a in schema.attributes.items()}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SECONDS = 8.0
+SECONDS = 6.0
 """How long one request may take."""
 
 _PROGRAM = Path(__file__).with_name("child.py")
