@@ -150,12 +150,12 @@ def _rewrite(subject: _Subject, report: Report) -> Rewritten:
 
 
 def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
-    from talaria_widget.frontends.torch import record
+    from talaria_widget.frontends.torch import record, unwrap
     from talaria_widget.rewrite.export import export
     from talaria_widget.rewrite.inputs import feed
     from talaria_widget.rewrite.verify import verify
 
-    recording = record(model, inputs)
+    recording, model = record(model, inputs), unwrap(model)
     args, kwargs = recording.args, dict(recording.kwargs)
     proto = export(model, args, kwargs)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from talaria_widget.blocks import find_blocks
 from talaria_widget.choice import Index, index, resolve
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.compilers.menu import menu
-from talaria_widget.graph import Graph
+from talaria_widget.frontends.verdicts import wrong_file, wrong_type
+from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Evaluation, Prices, evaluate
 from talaria_widget.program import Program
@@ -41,11 +41,14 @@ def _read(model: Any, inputs: object) -> Graph:
         from talaria_widget.frontends import torch as torch_frontend
 
         return torch_frontend.capture(model, inputs)
+    verdict = wrong_file(model)
+    if verdict is not None:
+        raise UnsupportedModelError(verdict)
     if is_onnx(model):
         from talaria_widget.frontends import onnx as onnx_frontend
 
         return onnx_frontend.capture(model, inputs)
-    raise TypeError(_wrong_type(model))
+    raise TypeError(wrong_type(model))
 
 
 def is_module(model: object) -> bool:
@@ -63,15 +66,6 @@ def is_exported(model: object) -> bool:
 def is_onnx(model: object) -> bool:
     """Whether it is a path, or an `onnx.ModelProto`; onnx is not imported to find out."""
     return isinstance(model, str | Path) or type(model).__name__ == "ModelProto"
-
-
-def _wrong_type(model: object) -> str:
-    expected = "pass a torch.nn.Module, an onnx.ModelProto or the path of an .onnx file"
-    if isinstance(model, Mapping) and any("weight" in str(key) for key in model):
-        return "this is a state dict, weights without the code that uses them: pass the nn.Module."
-    if isinstance(model, type):
-        return f"{model.__name__} is a class: pass an instance, {model.__name__}(...)."
-    return f"a {type(model).__name__} is no model: {expected}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from talaria_widget.frontends.torch.entry import capture, record
 from talaria_widget.frontends.torch.inputs import Prepared, prepare_inputs
 from talaria_widget.frontends.torch.recording import Call, Recording, Ref, Trace, Value
+from talaria_widget.frontends.torch.wrappers import unwrap
 
 __all__ = [
     "Call",
@@ -14,4 +15,5 @@ __all__ = [
     "capture",
     "prepare_inputs",
     "record",
+    "unwrap",
 ]

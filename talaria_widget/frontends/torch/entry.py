@@ -9,6 +9,7 @@ from torch.export import ExportedProgram
 
 from talaria_widget.frontends.torch import exported, recorder
 from talaria_widget.frontends.torch.recording import Recording
+from talaria_widget.frontends.torch.remarks import remark
 from talaria_widget.graph import Graph
 
 
@@ -42,4 +43,4 @@ def record(model: nn.Module | ExportedProgram, inputs: Any = None) -> Recording:
     """
     if isinstance(model, ExportedProgram):
         return exported.record(model, inputs)
-    return recorder.record(model, inputs)
+    return remark(recorder.record(model, inputs), model)

@@ -14,6 +14,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from talaria_widget.frontends.torch.guess import guess
 from talaria_widget.frontends.torch.script import signature as read_signature
 from talaria_widget.frontends.torch.structure import replace, tensors
+from talaria_widget.frontends.torch.wrappers import unwrap
+from talaria_widget.frontends.verdicts import wrong_type
 from talaria_widget.graph import Role, UnsupportedModelError
 
 
@@ -33,27 +35,29 @@ class Prepared:
 
 
 def check_model(model: Any) -> nn.Module:
-    """The module to trace, unwrapped from `torch.compile`.
+    """The module to trace, out of what `torch.compile` or data parallelism put around it.
 
     Raises:
         TypeError: it is no module.
-        UnsupportedModelError: it has lazy layers without weights.
+        UnsupportedModelError: it has lazy layers without weights, or no forward.
     """
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        raise TypeError(f"the model is the class {model.__name__}; pass an instance of it")
-    if isinstance(model, Mapping):
-        raise TypeError("the model is a state dict (weights alone); pass the nn.Module")
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"the model is a {type(model).__name__}; pass an nn.Module")
-    inner = getattr(model, "_orig_mod", None)
-    module = inner if isinstance(inner, nn.Module) else model
+    if isinstance(model, type) or not isinstance(model, nn.Module):
+        raise TypeError(wrong_type(model))
+    module = unwrap(model)
     for name, part in module.named_modules():
-        lazy = isinstance(part, LazyModuleMixin) and part.has_uninitialized_params()  # type: ignore[misc]
-        if lazy:
+        if isinstance(part, LazyModuleMixin) and part.has_uninitialized_params():  # type: ignore[misc]
             raise UnsupportedModelError(
                 f"{name or 'the model'} is a {type(part).__name__} without weights yet; call the "
                 "model once on real inputs, then pass it"
             )
+    if getattr(type(module), "forward", None) is nn.Module.forward and not vars(module).get(
+        "forward"
+    ):
+        parts = ", ".join(name for name, _ in module.named_children())
+        raise UnsupportedModelError(
+            f"{type(module).__name__} has no forward of its own; pass one of its parts"
+            + (f": {parts}" if parts else "")
+        )
     return module
 
 
@@ -118,8 +122,10 @@ def _place(
     inferred: bool,
     device: torch.device,
 ) -> Prepared:
+    reachable = device.type == "cpu" or torch.get_device_module(device).is_available()
+
     def move(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if tensor.is_meta else tensor.detach().to(device)
+        return tensor if tensor.is_meta or not reachable else tensor.detach().to(device)
 
     args = tuple(replace(item, move) for item in args)
     kwargs = {name: replace(item, move) for name, item in kwargs.items()}

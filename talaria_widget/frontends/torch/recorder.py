@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from talaria_widget.frontends.torch.places import Places
 from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
 from talaria_widget.frontends.torch.restore import preserve
+from talaria_widget.frontends.torch.spare import spare
 from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.frontends.torch.whole import whole
 from talaria_widget.graph import Graph, UnsupportedModelError
@@ -81,12 +81,12 @@ def _record_copy(
     if registry.on_meta:
         raise _failure(model, prepared, first) from first
     try:
-        spare = copy.deepcopy(model)
+        copied = spare(model)
     except Exception as error:
         raise _failure(model, prepared, first) from error
-    registry = register(spare)
+    registry = register(copied)
     try:
-        trace = _trace(spare, registry, prepared, virtual=False)
+        trace = _trace(copied, registry, prepared, virtual=False)
     except Exception as error:
         raise _failure(model, prepared, error) from error
     return _finish(model, registry, prepared, trace)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 
+from talaria_widget.frontends.torch.wrappers import held
 from talaria_widget.graph import Role
 
 
@@ -40,7 +42,12 @@ def register(model: nn.Module) -> Registry:
     parameters: dict[str, torch.Tensor] = {}
     attributes: list[tuple[str, torch.Tensor]] = []
     stored: list[torch.Tensor] = []
+    hidden: set[str] = set()
     for path, module in model.named_modules():
+        inner = held(module)
+        if inner is not None:
+            hidden.add(f"{path}.{inner}" if path else inner)
+        path = _shown(path, hidden)
         paths[id(module)] = path
         classes[path] = type(module).__name__
         prefix = f"{path}." if path else ""
@@ -69,11 +76,27 @@ def register(model: nn.Module) -> Registry:
         paths=paths,
         classes=classes,
         device=_device(stored),
-        on_meta=any(tensor.is_meta for tensor in stored),
+        on_meta=any(is_empty(tensor) for tensor in stored),
         training=getattr(model, "training", False),  # a frozen ScriptModule has none
     )
 
 
 def _device(stored: list[torch.Tensor]) -> torch.device:
     """Where the first tensor lives; the CPU where all are on meta or there is none."""
-    return next((t.device for t in stored if not t.is_meta), torch.device("cpu"))
+    return next((t.device for t in stored if not is_empty(t)), torch.device("cpu"))
+
+
+def is_empty(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has no values: on meta, or a fake one."""
+    return tensor.is_meta or isinstance(tensor, FakeTensor)
+
+
+def _shown(path: str, hidden: set[str]) -> str:
+    """A module's path without the steps into wrappers."""
+    if not hidden:
+        return path
+    steps, kept = path.split("."), []
+    for at, step in enumerate(steps):
+        if ".".join(steps[: at + 1]) not in hidden:
+            kept.append(step)
+    return ".".join(kept)
