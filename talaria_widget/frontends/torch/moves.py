@@ -51,6 +51,8 @@ def selects(call: Call, values: Sequence[Value]) -> bool:
         parts = index if isinstance(index, tuple) else (index,)
         return any(_is_mask(part, values) for part in parts)
     word = call.target.rsplit(".", 1)[-1]
+    if word == "nms":
+        return True
     if word == "where":
         return len(call.args) == 1 and not call.kwargs
     if word == "repeat_interleave":
