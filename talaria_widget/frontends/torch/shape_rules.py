@@ -1,0 +1,229 @@
+"""Rules for the calls whose meta kernel is slow: what they make, told from their arguments.
+
+Kernels of meta tensors are Python and take up to 3 ms (batch_norm, hardswish); a rule takes
+some 10 us. It says what the kernel would, or `None`: arguments of other shapes or layouts than it
+knows, or that do not fit, are the kernel's to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from talaria_widget.frontends.torch.specs import IN_PLACE, contiguous, specify
+
+Rule = Callable[..., Any]
+
+
+def by_rule(target: str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+    """The specification that a rule gives for a call, or `None` where there is no rule."""
+    rule = RULES.get(target)
+    if rule is None:
+        return None
+    try:
+        return rule(*args, **kwargs)
+    except TypeError:  # an argument that the rule does not know
+        return None
+
+
+def _dense(*tensors: Any) -> bool:
+    """Whether all are contiguous tensors of one floating-point dtype; `None` is passed over."""
+    dtype = tensors[0].dtype if isinstance(tensors[0], torch.Tensor) else None
+    return (
+        dtype is not None
+        and dtype.is_floating_point
+        and all(
+            t is None or (isinstance(t, torch.Tensor) and t.dtype == dtype and t.is_contiguous())
+            for t in tensors
+        )
+    )
+
+
+def _like(data: torch.Tensor) -> Any:
+    return contiguous(tuple(data.shape), data.dtype)
+
+
+def _unary(inplace: int | None) -> Rule:
+    """One number made of one; `inplace` is the position of the argument that says so."""
+
+    def rule(data: Any, *rest: Any, **named: Any) -> Any:
+        if named.keys() - {"inplace", "approximate"} or not _dense(data):
+            return None
+        if inplace is not None and len(rest) >= inplace:
+            named["inplace"] = rest[inplace - 1]
+        return IN_PLACE if named.get("inplace") else _like(data)
+
+    return rule
+
+
+def _binary(first: Any, second: Any) -> Any:
+    """Two operands of one dtype, one of which spans the other; or a tensor and a number."""
+    if isinstance(first, torch.Tensor) and type(second) in (int, float):
+        return _like(first) if _dense(first) else None
+    if not isinstance(second, torch.Tensor) or not _dense(first, second):
+        return None
+    wide, narrow = (first, second) if first.dim() >= second.dim() else (second, first)
+    if first.dim() == second.dim() and second.numel() > first.numel():
+        wide, narrow = second, first
+    pairs = zip(reversed(wide.shape), reversed(narrow.shape), strict=False)
+    return _like(wide) if all(few in (1, many) for many, few in pairs) else None
+
+
+def _batch_norm(
+    data: Any,
+    mean: Any,
+    variance: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    vectors = (mean, variance, weight, bias)
+    if training or mean is None or variance is None or not _dense(data, *vectors):
+        return None
+    fits = data.dim() > 1 and all(v is None or v.shape == data.shape[1:2] for v in vectors)
+    return _like(data) if fits else None
+
+
+def _layer_norm(
+    data: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    shape = tuple(shape)
+    if not shape or not _dense(data, weight, bias) or tuple(data.shape[-len(shape) :]) != shape:
+        return None
+    fits = all(part is None or tuple(part.shape) == shape for part in (weight, bias))
+    return _like(data) if fits else None
+
+
+def _rms_norm(data: Any, shape: Any, weight: Any = None, eps: float | None = None) -> Any:
+    return _layer_norm(data, shape, weight)
+
+
+def _linear(data: Any, weight: Any, bias: Any = None) -> Any:
+    if not _dense(data, weight, bias) or weight.dim() != 2 or data.dim() < 1:
+        return None
+    out, wide = weight.shape
+    fits = data.shape[-1] == wide and (bias is None or tuple(bias.shape) == (out,))
+    return contiguous((*data.shape[:-1], out), data.dtype) if fits else None
+
+
+def _cat(tensors: Any, dim: int = 0) -> Any:
+    if not isinstance(tensors, list | tuple) or not tensors or not _dense(*tensors):
+        return None
+    shape = list(tensors[0].shape)
+    if None in tensors or not -len(shape) <= dim < len(shape):
+        return None
+    rest = shape[:dim] + shape[dim + 1 :] if dim >= 0 else None
+    if rest is None:
+        return _cat(tensors, dim + len(shape))
+    for tensor in tensors:
+        sizes = list(tensor.shape)
+        if len(sizes) != len(shape) or sizes[:dim] + sizes[dim + 1 :] != rest:
+            return None
+    shape[dim] = sum(tensor.shape[dim] for tensor in tensors)
+    return contiguous(tuple(shape), tensors[0].dtype)
+
+
+def _adaptive_pool(data: Any, size: Any) -> Any:
+    sizes = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sizes) != 2 or not _dense(data) or data.dim() not in (3, 4) or 0 in data.shape:
+        return None
+    kept = [old if new is None else new for old, new in zip(data.shape[-2:], sizes, strict=True)]
+    return contiguous((*data.shape[:-2], *kept), data.dtype) if min(kept) > 0 else None
+
+
+def _roll(data: Any, shifts: Any, dims: Any = None) -> Any:
+    if not _dense(data) or dims is None:
+        return None
+    axes = dims if isinstance(dims, list | tuple) else (dims,)
+    moves = shifts if isinstance(shifts, list | tuple) else (shifts,)
+    inside = all(-data.dim() <= axis < data.dim() for axis in axes)
+    return _like(data) if inside and len(axes) == len(moves) else None
+
+
+def _addmm(added: Any, first: Any, second: Any) -> Any:
+    if not _dense(added, first, second) or first.dim() != 2 or second.dim() != 2:
+        return None
+    shape = (first.shape[0], second.shape[1])
+    fits = first.shape[1] == second.shape[0] and tuple(added.shape) == shape[1:]
+    return contiguous(shape, first.dtype) if fits else None
+
+
+def _pow(data: Any, exponent: Any) -> Any:
+    return _binary(data, exponent) if type(exponent) in (int, float) else None
+
+
+def _recurrent(states: int) -> Rule:
+    def rule(data: Any, second: Any, third: Any, fourth: Any, *rest: Any) -> Any:
+        packed = isinstance(fourth, list | tuple)
+        hidden, bidirectional = (third, rest[4]) if packed else (second, rest[3])
+        carried = hidden if isinstance(hidden, list | tuple) else (hidden,)
+        width = carried[0].shape[-1] * (2 if bidirectional else 1)
+        finals = [contiguous(tuple(state.shape), state.dtype) for state in carried[:states]]
+        return (contiguous((*data.shape[:-1], width), data.dtype), *finals)
+
+    return rule
+
+
+def _attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    *_: Any,
+    **__: Any,
+) -> Any:
+    """The fused kernel lays its result out as the query; the meta kernel does not say so."""
+    fused = (
+        query.dim() == 4
+        and query.stride(-1) == 1
+        and query.shape[-1] == key.shape[-1] == value.shape[-1]
+        and query.shape[0] == key.shape[0] == value.shape[0]
+        and query.dtype == key.dtype == value.dtype
+        and dropout_p == 0
+        and (attn_mask is None or attn_mask.dim() in (2, 4))
+    )
+    return specify(torch.empty_like(query)) if fused else None
+
+
+_ACTIVATIONS = {  # the position of `inplace`
+    "relu": 1,
+    "relu6": 1,
+    "silu": 1,
+    "hardswish": 1,
+    "hardsigmoid": 1,
+    "mish": 1,
+    "leaky_relu": 2,
+    "elu": 2,
+    "hardtanh": 3,
+    "gelu": None,
+}
+_POINTWISE = "relu tanh sigmoid exp rsqrt sqrt sin cos erf neg"
+
+RULES: dict[str, Rule] = {
+    **{f"torch.nn.functional.{word}": _unary(at) for word, at in _ACTIVATIONS.items()},
+    **{f"torch.{word}": _unary(None) for word in _POINTWISE.split()},
+    **{f"torch.Tensor.{word}": _unary(None) for word in _POINTWISE.split()},
+    **{f"torch.{word}": _binary for word in ("add", "sub", "mul", "div")},
+    **{f"torch.Tensor.{word}": _binary for word in ("add", "sub", "mul", "div")},
+    **{f"torch.Tensor.{word}": _binary for word in ("__add__", "__sub__", "__mul__")},
+    "torch.addmm": _addmm,
+    "torch.cat": _cat,
+    "torch.pow": _pow,
+    "torch.Tensor.pow": _pow,
+    "torch.roll": _roll,
+    "torch.nn.functional.adaptive_avg_pool2d": _adaptive_pool,
+    "torch.nn.functional.batch_norm": _batch_norm,
+    "torch.nn.functional.layer_norm": _layer_norm,
+    "torch.nn.functional.linear": _linear,
+    "torch.nn.functional.rms_norm": _rms_norm,
+    "torch.nn.functional.scaled_dot_product_attention": _attention,
+    "torch.lstm": _recurrent(2),
+    "torch.gru": _recurrent(1),
+    "torch.rnn_tanh": _recurrent(1),
+    "torch.rnn_relu": _recurrent(1),
+}
