@@ -19,7 +19,10 @@ from talaria_widget.graph import Graph, Work
 from talaria_widget.work import count
 
 Run = Callable[[Machine, torch.Tensor], torch.Tensor]
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+# The same networks on every run: a count that is wrong now and then must not come and go.
+FEW = settings(
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,6 @@ def test_convolutions(net: tuple[list[Step], torch.Tensor]) -> None:
     check(*net)
 
 
-@FEW
 @settings(FEW, max_examples=100)
 @given(sequences())
 def test_products_attention_and_recurrence(net: tuple[list[Step], torch.Tensor]) -> None:
