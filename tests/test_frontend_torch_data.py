@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from talaria_widget.frontends.torch import capture, record
+from talaria_widget.frontends.torch import capture, complete, record, recorder
+from talaria_widget.frontends.torch.complete import admit, faults
+from talaria_widget.frontends.torch.recording import Recording
 from talaria_widget.graph import UnsupportedModelError
 from test_frontend_torch import Written
 
@@ -163,3 +166,43 @@ def test_a_gradient_inside_the_forward_is_one_call() -> None:
     graph = capture(Written(forward, fc=nn.Linear(4, 4)), torch.randn(2, 4))
     assert graph.ops[-1].target == "torch.autograd.grad"
     assert graph.tensors[graph.outputs[0]].shape == (2, 4)
+
+
+def test_a_reading_that_is_not_complete_says_so() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.ReLU()).eval()
+    recording = record(net, torch.ones(1, 4))
+    graph = recording.graph
+    assert faults(recording) == []
+    assert admit(recording) is recording
+    shorter = replace(recording, graph=replace(graph, ops=graph.ops[1:]))
+    assert faults(shorter) == [
+        "3 calls were recorded and 2 are accounted for",
+        "0:0, which 2/relu reads, was made by no operation",
+    ]
+    silent = replace(recording, graph=replace(graph, noise={}))
+    assert faults(silent) == ["3 calls were recorded and 2 are accounted for"]
+    assert admit(silent).graph.notes[-1].startswith("the reading is not complete: 3 calls")
+
+
+@pytest.mark.parametrize("mends", [True, False])
+def test_a_reading_that_is_not_complete_is_tried_on_real_tensors(
+    monkeypatch: pytest.MonkeyPatch, mends: bool
+) -> None:
+    copies: list[Recording] = []
+    original = recorder._record_copy
+
+    def copied(*args: Any) -> Recording:
+        copies.append(original(*args))
+        return copies[-1]
+
+    def amiss(recording: Recording) -> list[str]:
+        return [] if mends and recording in copies else ["an edge is lost"]
+
+    monkeypatch.setattr(recorder, "_record_copy", copied)
+    monkeypatch.setattr(recorder, "faults", amiss)
+    monkeypatch.setattr(complete, "faults", amiss)
+    found = record(nn.Sequential(nn.Linear(4, 4)), torch.ones(1, 4))
+    assert len(copies) == 1
+    assert (found is copies[0]) == mends
+    said = "the reading is not complete: an edge is lost"
+    assert (said in found.graph.notes) != mends

@@ -25,7 +25,6 @@ SIZES = {"min_size": 96, "max_size": 96}
 MODELS: dict[str, tuple[dict[str, Any], int]] = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": (BOXES, 96),
     "maskrcnn_resnet50_fpn": (BOXES, 96),
-    "keypointrcnn_resnet50_fpn": (BOXES, 96),
     "retinanet_resnet50_fpn": (SIZES, 96),
     "ssdlite320_mobilenet_v3_large": ({"num_classes": 4, "topk_candidates": 20}, 320),
 }

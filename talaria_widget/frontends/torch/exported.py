@@ -15,6 +15,7 @@ from torch.export.graph_signature import OutputKind
 from torch.overrides import _pop_mode_temporarily
 from torch.utils import _pytree as pytree
 
+from talaria_widget.frontends.torch.complete import admit
 from talaria_widget.frontends.torch.inputs import Prepared
 from talaria_widget.frontends.torch.normalise import normalise
 from talaria_widget.frontends.torch.origin import Origin, origin
@@ -68,7 +69,7 @@ def record(program: ExportedProgram, inputs: Any = None) -> Recording:
             raise _failure(error) from error
     name = state.registry.classes.get("") or "ExportedProgram"
     graph, names, calls = normalise(name, trace, state.registry, prepared)
-    return Recording(graph, trace, names, calls, prepared.args, prepared.kwargs)
+    return admit(Recording(graph, trace, names, calls, prepared.args, prepared.kwargs))
 
 
 def _failure(error: Exception) -> UnsupportedModelError:

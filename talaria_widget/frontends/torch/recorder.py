@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from talaria_widget.frontends.torch.complete import admit, faults
 from talaria_widget.frontends.torch.inputs import Prepared, check_model, describe, prepare
+from talaria_widget.frontends.torch.memory import Incomplete
 from talaria_widget.frontends.torch.normalise import normalise
 from talaria_widget.frontends.torch.packed import find_packed
 from talaria_widget.frontends.torch.places import Places
@@ -62,8 +64,9 @@ def record(model: nn.Module, inputs: Any = None) -> Recording:
         except Exception as error:
             failures.append(error)
         else:
-            return _finish(model, registry, candidate, trace)
-    return _record_copy(model, registry, candidates[0], failures[0])
+            found = _finish(model, registry, candidate, trace)
+            return found if not faults(found) else _checked(model, registry, candidate, found)
+    return admit(_record_copy(model, registry, candidates[0], failures[0]))
 
 
 class _Confirmed(Exception):
@@ -72,6 +75,18 @@ class _Confirmed(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def _checked(
+    model: nn.Module, registry: Registry, prepared: Prepared, found: Recording
+) -> Recording:
+    """The recording on real tensors where the one on meta is not complete, else it, saying so."""
+    reason = Incomplete(faults(found)[0])
+    try:
+        real = _record_copy(model, registry, prepared, reason)
+    except (UnsupportedModelError, ValueError):
+        return admit(found)
+    return admit(found if len(faults(real)) >= len(faults(found)) else real)
 
 
 def _record_copy(

@@ -40,6 +40,10 @@ _STATISTICS = {
 }
 
 
+# What a call on meta tensors raises where its kernel needs data, or there is none.
+_META_FAILURES = (RuntimeError, TypeError, ValueError, IndexError, AssertionError, Incomplete)
+
+
 class Tracer(TorchFunctionMode):
     """Records a forward.
 
@@ -348,7 +352,7 @@ class Tracer(TorchFunctionMode):
             return True
         try:
             result = call.function(*args, **kwargs) if spec is None else build(spec)
-        except Exception:
+        except _META_FAILURES:
             return True
         sizes = [prod(tensor.shape) for _, tensor in tensors(result)]
         return sum(sizes) <= SMALL
