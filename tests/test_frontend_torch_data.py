@@ -196,7 +196,8 @@ def test_a_reading_that_is_not_complete_is_tried_on_real_tensors(
         return copies[-1]
 
     def amiss(recording: Recording) -> list[str]:
-        return [] if mends and recording in copies else ["an edge is lost"]
+        mended = mends and any(recording is copy for copy in copies)
+        return [] if mended else ["an edge is lost"]
 
     monkeypatch.setattr(recorder, "_record_copy", copied)
     monkeypatch.setattr(recorder, "faults", amiss)
