@@ -127,7 +127,7 @@ WORKED: tuple[Worked, ...] = (
             " + 256·13²·256·3²",
             "classifier": "9216·4096 + 4096² + 4096·1000",
         },
-        "",
+        "All agree. torchinfo adds the biases, ptflops those, pools and activations.",
     ),
     Worked(
         "VGG-16",
@@ -138,7 +138,7 @@ WORKED: tuple[Worked, ...] = (
             " + 56²·(128·256 + 2·256²) + 28²·(256·512 + 2·512²) + 14²·3·512²)",
             "classifier": "25088·4096 + 4096² + 4096·1000",
         },
-        "",
+        "All agree; torchinfo adds the biases, ptflops those, pools and activations.",
     ),
     Worked(
         "ResNet-18",
@@ -152,7 +152,8 @@ WORKED: tuple[Worked, ...] = (
             "7 x 7": "7²·(256·512·3² + 3·512²·3² + 256·512)",
             "classifier": "512·1000",
         },
-        "",
+        "All agree on the layers. fvcore adds norms and pools, ptflops those and activations, "
+        "which are no multiply-adds; torchvision publishes 1.814 G.",
     ),
     Worked(
         "ResNet-50",
@@ -169,7 +170,7 @@ WORKED: tuple[Worked, ...] = (
             " + 2·(2048·512 + 3²·512² + 512·2048))",
             "classifier": "2048·1000",
         },
-        "",
+        "As ResNet-18; torchvision publishes 4.089 G.",
     ),
     Worked(
         "ViT-B/16",
@@ -182,7 +183,11 @@ WORKED: tuple[Worked, ...] = (
             "feed-forward": "12·197·2·768·3072",
             "head": "768·1000",
         },
-        "",
+        "torchinfo is wrong by a factor of a hundred: it multiplies a linear layer's weights "
+        "by the batch and not by the tokens, and attention not at all. fvcore and calflops "
+        "leave out the two products of attention. FlopCounterMode leaves out the whole of "
+        "`MultiheadAttention`, which on a CPU runs as one fused operator without a formula. "
+        "ptflops is right, and adds norms and activations. torchvision publishes 17.564 G.",
     ),
     Worked(
         "Swin-T",
@@ -196,7 +201,8 @@ WORKED: tuple[Worked, ...] = (
             "merging": "28²·384·192 + 14²·768·384 + 7²·1536·768",
             "head": "768·1000",
         },
-        "",
+        "torchinfo as above. ptflops leaves out the projections of attention, which Swin "
+        "calls as functions. fvcore adds norms. torchvision publishes 4.491 G.",
     ),
     Worked(
         "BERT-base",
@@ -208,7 +214,9 @@ WORKED: tuple[Worked, ...] = (
             "feed-forward": "12·128·2·768·3072",
             "pooler": "768²",
         },
-        "",
+        "torchinfo as above. All others leave out the two products of attention, which run as "
+        "one operator (`scaled_dot_product_attention`); FlopCounterMode has formulas for its "
+        "GPU kernels and none for the CPU's.",
     ),
     Worked(
         "Llama",
@@ -220,7 +228,7 @@ WORKED: tuple[Worked, ...] = (
             "feed-forward": "4·128·3·512·1536",
             "head": "128·512·32000",
         },
-        "",
+        "As BERT. Its causal mask counts as the full matrix here.",
     ),
     Worked(
         "Mixtral",
@@ -233,7 +241,9 @@ WORKED: tuple[Worked, ...] = (
             "active experts": "4·128·2·3·512·1536",
             "head": "128·512·32000",
         },
-        "",
+        "All leave out the experts, half of the work, which run as one operator "
+        "(`torch._grouped_mm`); FlopCounterMode's formula is not reached on a CPU. Attention "
+        "as above.",
     ),
     Worked(
         "T5-small",
@@ -246,7 +256,7 @@ WORKED: tuple[Worked, ...] = (
             "decoder, feed-forward": "6·8·2·512·2048",
             "head": "8·512·32128",
         },
-        "",
+        "As BERT: attention is left out; torchinfo counts one token in place of all.",
     ),
     Worked(
         "Transformer encoder",
@@ -257,20 +267,23 @@ WORKED: tuple[Worked, ...] = (
             "attention": "6·2·100²·512",
             "feed-forward": "6·100·2·512·2048",
         },
-        "",
+        "FlopCounterMode says 0: each layer runs as one fused operator "
+        "(`_transformer_encoder_layer_fwd`). torchinfo as above; fvcore and calflops leave "
+        "out attention's products; ptflops is right, and adds norms.",
     ),
     Worked(
         "LSTM",
         "4 x 50 x 64: 2 layers of 128, both directions",
         _recurrent(nn.LSTM, num_layers=2, bidirectional=True),
         {"first layer": "4·50·2·4·128·(64 + 128)", "second layer": "4·50·2·4·128·(256 + 128)"},
-        "",
+        "fvcore, calflops and FlopCounterMode say 0: they have no formula for the operator. "
+        "torchinfo is right, and counts biases as multiply-adds.",
     ),
     Worked(
         "GRU",
         "4 x 50 x 64: 1 layer of 128",
         _recurrent(nn.GRU),
         {"layer": "4·50·3·128·(64 + 128)"},
-        "",
+        "As the LSTM, but on a CPU torch runs a GRU as plain products, which FlopCounterMode sees.",
     ),
 )

@@ -250,7 +250,7 @@ _BART = {
     "use_cache": False,
     **_ENDS,
 }
-_TARGET = {"decoder_input_ids": lambda: torch.randint(5, 90, (1, 8))}
+_TARGET: dict[str, Any] = {"decoder_input_ids": lambda: torch.randint(5, 90, (1, 8))}
 
 
 def picture() -> torch.Tensor:

@@ -26,7 +26,7 @@ def torchinfo(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 def fvcore(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     """`FlopCountAnalysis`, which calls one multiply-add one FLOP."""
-    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]
 
     if kwargs:
         model, args = _Positional(model, list(kwargs)), tuple(kwargs.values())
@@ -37,11 +37,11 @@ def fvcore(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> f
 
 def ptflops(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     """`get_model_complexity_info` with its default backend."""
-    from ptflops import get_model_complexity_info
+    from ptflops import get_model_complexity_info  # type: ignore[import-untyped]
 
     if not kwargs and len(args) > 1:
         raise TypeError("takes keyword arguments or one tensor")
-    given = kwargs or {_first_argument(model): args[0]}
+    given = kwargs or args[0]
     macs, _ = get_model_complexity_info(
         model,
         (1,),
@@ -57,7 +57,7 @@ def ptflops(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 def calflops(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     """The second of `calculate_flops`'s three figures."""
-    from calflops import calculate_flops
+    from calflops import calculate_flops  # type: ignore[import-untyped]
 
     _, macs, _ = calculate_flops(
         model,
@@ -76,7 +76,7 @@ def flop_counter_mode(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str,
 
     with FlopCounterMode(display=False) as mode, torch.no_grad():
         model(*args, **kwargs)
-    return mode.get_total_flops() / 2
+    return float(mode.get_total_flops()) / 2
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -119,9 +119,3 @@ class _Positional(nn.Module):
     def forward(self, *values: Any) -> Any:
         result = self.model(**dict(zip(self.names, values, strict=True)))
         return tuple(v for v in result.values() if isinstance(v, torch.Tensor)) or result
-
-
-def _first_argument(model: nn.Module) -> str:
-    import inspect
-
-    return next(iter(inspect.signature(model.forward).parameters))

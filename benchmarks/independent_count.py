@@ -42,7 +42,7 @@ def convolved(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
     kernel = 1
     for side in layer.kernel_size:
         kernel *= side
-    return positions * layer.out_channels * (layer.in_channels // layer.groups) * kernel
+    return int(positions * layer.out_channels * (layer.in_channels // layer.groups) * kernel)
 
 
 def spread(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
@@ -51,18 +51,18 @@ def spread(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
     kernel = 1
     for side in layer.kernel_size:
         kernel *= side
-    return positions * layer.in_channels * (layer.out_channels // layer.groups) * kernel
+    return int(positions * layer.in_channels * (layer.out_channels // layer.groups) * kernel)
 
 
 def projected(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
     """One product per row, input and output."""
     rows = x.numel() // layer.in_features
-    return rows * layer.in_features * layer.out_features
+    return int(rows * layer.in_features * layer.out_features)
 
 
 def projected_by_columns(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
     """GPT-2's layer, a linear one with its weight the other way round."""
-    return x.numel() // layer.nx * layer.nx * layer.nf
+    return int(x.numel() // layer.nx * layer.nx * layer.nf)
 
 
 def combined(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
@@ -83,13 +83,13 @@ def recurred(gates: int, layer: Any, x: Any, y: Any) -> int:
         cell = gates * layer.hidden_size * (width + state) + layer.proj_size * layer.hidden_size
         total += rows * directions * cell
         width = state * directions
-    return total
+    return int(total)
 
 
 def stepped(gates: int, layer: Any, x: torch.Tensor, y: Any) -> int:
     """One step of a recurrent layer."""
     rows = x.numel() // layer.input_size
-    return rows * gates * layer.hidden_size * (layer.input_size + layer.hidden_size)
+    return int(rows * gates * layer.hidden_size * (layer.input_size + layer.hidden_size))
 
 
 LAYERS: Mapping[type[nn.Module], Callable[[Any, Any, Any], int]] = {
@@ -139,7 +139,7 @@ class Products(TorchDispatchMode):
     """Counts products and convolutions as torch runs them, outside of counted layers."""
 
     def __init__(self, tally: Tally) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._tally = tally
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
