@@ -68,9 +68,7 @@ def projected_by_columns(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
 def combined(layer: Any, x: torch.Tensor, y: torch.Tensor) -> int:
     """A bilinear layer: x1 W for each output, then its product with x2."""
     rows = x.numel() // layer.in1_features
-    return (
-        rows * layer.out_features * (layer.in1_features * layer.in2_features + layer.in1_features)
-    )
+    return int(rows * layer.out_features * layer.in1_features * (layer.in2_features + 1))
 
 
 def recurred(gates: int, layer: Any, x: Any, y: Any) -> int:

@@ -260,3 +260,76 @@ def test_operators_with_another_order_of_arguments() -> None:
     table = nn.Parameter(rand(9, 4))
     got = work(lambda i: torch.embedding(table, i), torch.zeros(3, dtype=torch.int64))
     assert got.flops == 0
+
+
+class TestAttention:
+    def test_grouped_heads_and_another_width_of_values(self) -> None:
+        def forward(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+        got = work(forward, rand(2, 8, 5, 16), rand(2, 2, 7, 16), rand(2, 2, 7, 4))
+        assert got.macs == 2 * 8 * 5 * 7 * (16 + 4)
+
+    def test_a_causal_mask_counts_the_full_matrix(self) -> None:
+        def forward(q: torch.Tensor) -> torch.Tensor:
+            return functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+
+        assert work(forward, rand(1, 2, 6, 4)).macs == 2 * 6 * 6 * (4 + 4)
+
+    def test_operands_that_broadcast(self) -> None:
+        got = work(
+            functional.scaled_dot_product_attention, rand(1, 2, 3, 4), *[rand(5, 2, 7, 4)] * 2
+        )
+        assert got.macs == 5 * 2 * 3 * 7 * (4 + 4)
+
+    @pytest.mark.parametrize("batch_first", [True, False])
+    def test_projections_of_other_widths(self, batch_first: bool) -> None:
+        model = nn.MultiheadAttention(16, 4, kdim=8, vdim=4, batch_first=batch_first)
+        q, k, v = rand(3, 5, 16), rand(3, 7, 8), rand(3, 7, 4)
+        if not batch_first:
+            q, k, v = (part.transpose(0, 1) for part in (q, k, v))
+        graph = capture(model.eval(), (q, k, v))
+        projections = 5 * 16 * 16 + 7 * 8 * 16 + 7 * 4 * 16 + 5 * 16 * 16
+        assert sum(count(graph, op).macs or 0 for op in graph.ops) == 3 * (
+            projections + 2 * 5 * 7 * 16
+        )
+
+
+class TestRecurrent:
+    def macs(self, model: nn.Module, x: Any) -> int:
+        graph = capture(model.eval(), (x,))
+        return sum(count(graph, op).macs or 0 for op in graph.ops)
+
+    def test_packed_sequences_count_their_elements(self) -> None:
+        parts = [rand(length, 6) for length in (5, 3, 2)]
+
+        class Packed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.lstm = nn.LSTM(6, 4, num_layers=2)
+
+            def forward(self, *parts: torch.Tensor) -> torch.Tensor:
+                packed = nn.utils.rnn.pack_sequence(list(parts))
+                states: torch.Tensor = self.lstm(packed)[0].data
+                return states
+
+        graph = capture(Packed().eval(), tuple(parts))
+        got = sum(count(graph, op).macs or 0 for op in graph.ops)
+        assert got == (5 + 3 + 2) * 4 * 4 * ((6 + 4) + (4 + 4))
+
+    def test_projected_state(self) -> None:
+        model = nn.LSTM(8, 6, proj_size=3, num_layers=2, bidirectional=True)
+        per_step = 2 * (4 * 6 * (8 + 3) + 6 * 3) + 2 * (4 * 6 * (6 + 3) + 6 * 3)
+        assert self.macs(model, rand(4, 2, 8)) == 4 * 2 * per_step
+
+    def test_computed_weights(self) -> None:
+        model = nn.utils.parametrizations.weight_norm(nn.GRU(8, 6), "weight_hh_l0")
+        assert self.macs(model, rand(4, 2, 8)) == 4 * 2 * 3 * 6 * (8 + 6)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_quantized(self) -> None:
+        model = nn.Sequential(nn.Linear(16, 32), nn.LSTM(32, 8))
+        kinds = {nn.Linear, nn.LSTM}
+        model = torch.ao.quantization.quantize_dynamic(model, kinds, torch.qint8)
+        rows = 5 * 3
+        assert self.macs(model, rand(5, 3, 16)) == rows * (16 * 32 + 4 * 8 * (32 + 8))

@@ -40,7 +40,7 @@ _STFT = (
 )
 _ISTFT = "input n_fft hop_length win_length window center normalized onesided"
 _BY_FORM: tuple[tuple[str, Entry], ...] = (
-    ("conv1d conv2d conv3d conv_tbc", Entry("conv", forms.conv, _CONV)),
+    ("conv1d conv2d conv3d", Entry("conv", forms.conv, _CONV)),
     (
         "conv_transpose1d conv_transpose2d conv_transpose3d",
         Entry("conv_transpose", forms.conv, _CONV_TRANSPOSE),
