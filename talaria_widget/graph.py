@@ -88,11 +88,15 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
         "int8": 8,
         "uint8": 8,
         "bool": 8,
+        "float6": 6,
+        "float4": 4,
         "int4": 4,
         "uint4": 4,
+        "int2": 2,
+        "uint2": 2,
     }
 )
-FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", "float8"})
+FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", "float8", "float6", "float4"})
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -21,7 +21,8 @@ class Task:
     `inputs` and `outputs` are the tensors that enter and leave the fusion, views resolved
     to the tensor that holds the bytes. Tasks of one `signature` cost the same. `free_flops`
     of its work cost no time: norms folded into weights, and biases and limits that a kernel
-    applies to what it is about to write.
+    applies to what it is about to write. `precision` is what it computes in where the model
+    itself says so ("int8" in a quantized file), whatever option is chosen.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Task:
     outputs: tuple[str, ...]
     weights: tuple[str, ...]
     free_flops: int = 0
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class StoredWeight:
     """A tensor as the device's container keeps it, after folding.
 
     `leader` is the weight whose option it follows: itself for the weights that options may
-    compress, its layer's weight for a bias, `None` for what stays as it is.
+    compress, its layer's weight for a bias, `None` for what stays as it is. `nbytes` is its
+    size in the file, where its elements are packed.
     """
 
     name: str
@@ -50,6 +53,7 @@ class StoredWeight:
     kind: str
     channel_axis: int
     leader: str | None
+    nbytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def _task(
         _read_bytes(graph, fusion, ops, inputs),
         _sum_bytes(graph, outputs),
     )
-    label = _label(graph, ops, main, group.kind)
+    precision: str = graph.ops[group.anchor].attrs.get("precision", "")
+    label = _label(graph, ops, main, group.kind) + (f" · {precision}" if precision else "")
     return Task(
         name=main.name,
         kind=group.kind,
@@ -106,6 +107,7 @@ def _task(
         outputs=tuple(outputs),
         weights=weights,
         free_flops=_free_flops(graph, group, work),
+        precision=precision,
     )
 
 
@@ -113,11 +115,12 @@ def _free_flops(graph: Graph, group: Group, work: list[Work]) -> int:
     """What a kernel does on the way: its bias, folded norms, limits (`conv + norm + relu`)."""
     if group.kind not in ANCHORS:
         return 0
+    integer = bool(graph.ops[group.anchor].attrs.get("precision"))
     anchor = work[group.anchor]
     free = (anchor.flops or 0) - 2 * (anchor.macs or 0)
     for i in group.ops:
         limit = graph.ops[i].word in LIMITS or graph.ops[i].word == "add"
-        if i in group.folded or (i != group.anchor and limit):
+        if i in group.folded or (i != group.anchor and (limit or integer)):
             free += work[i].flops or 0
     return free
 
@@ -169,7 +172,8 @@ def _label(graph: Graph, ops: list[Op], main: Op, kind: str) -> str:
 
 def _channels(graph: Graph, op: Op) -> int | None:
     shape = graph.tensors[op.inputs[0]].shape if op.inputs else None
-    return shape[1] if shape is not None and len(shape) > 1 else None
+    axis = -1 if op.attrs.get("channels_last") else 1
+    return shape[axis] if shape is not None and len(shape) > 1 else None
 
 
 def _signature(
@@ -258,4 +262,5 @@ def _norm_channels(graph: Graph, norm: int, main: Tensor) -> int:
 def _weight(tensor: Tensor, kind: str, leader: str | None) -> StoredWeight:
     assert tensor.shape is not None
     axis = tensor.channel_axis or 0
-    return StoredWeight(tensor.name, tensor.shape, tensor.dtype, kind, axis, leader)
+    packed = tensor.nbytes if tensor.storage is not None and not tensor.floating else None
+    return StoredWeight(tensor.name, tensor.shape, tensor.dtype, kind, axis, leader, packed)

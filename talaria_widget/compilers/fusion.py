@@ -20,6 +20,9 @@ POINTWISE = frozenset({"elementwise", "activation", "cast"})
 CHAIN = POINTWISE | {"reduction"}
 RANDOM = frozenset({"rand", "randn", "randint", "bernoulli", "dropout", "multinomial", "normal"})
 LONGEST_CHAIN = 16
+LIMITS = frozenset({"relu", "clip"})
+# What turns an integer product's 32-bit sums back into numbers (MatMulInteger, Cast, Mul, Add).
+RESCALING = frozenset({"cast", "mul", "add"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,10 @@ def fuse(graph: Graph) -> Fusion:
     groups: list[Group] = []
     users = Counter(name for op in graph.ops for name in set(op.weights))
     outputs = set(_resolve(graph.outputs, aliases)) | _leave_a_loop(graph, aliases)
-    state = _State(graph, aliases, constants, readers, outputs, users)
-    for i in kept:
+    makers = {op.outputs[0]: i for i, op in enumerate(graph.ops) if len(op.outputs) == 1}
+    state = _State(graph, aliases, constants, readers, outputs, users, makers)
+    # An integer product takes what turns its sums back before anything else can.
+    for i in sorted(kept, key=lambda k: not _is_integer_product(graph.ops[k])):
         if i in taken:
             continue
         group = _grow(state, i, taken)
@@ -81,6 +86,7 @@ class _State:
     readers: Mapping[str, tuple[int, ...]]
     outputs: set[str]
     users: Mapping[str, int]
+    makers: Mapping[str, int]
 
     def inputs(self, op: Op) -> list[str]:
         """The tensors an op reads that are neither constants nor views."""
@@ -112,18 +118,40 @@ def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[
     constants = {n for n, t in graph.tensors.items() if t.role not in ("input", "activation")}
     removed: Counter[str] = Counter()
     kept: list[int] = []
+    integer = _read_as_integers(graph)
+    scales: dict[str, tuple[str, ...]] = {}
     for i, op in enumerate(graph.ops):
         known = all(aliases.get(t, t) in constants for t in op.inputs)
         if known and op.kind not in ("control", "unknown", "embedding") and op.word not in RANDOM:
             constants.update(op.outputs)
             removed["constant"] += 1
-        elif (op.is_view or _same_dtype_cast(graph, op)) and op.inputs:
+        elif op.outputs and op.outputs[0] in integer:
+            aliases[op.outputs[0]] = aliases.get(op.inputs[0], op.inputs[0])
+            scales[aliases[op.outputs[0]]] = (*op.inputs[1:], *op.weights)
+            removed[op.kind] += 1
+        elif _is_plain(op, aliases, scales) or (
+            (op.is_view or _same_dtype_cast(graph, op)) and op.inputs
+        ):
             for out in op.outputs:
                 aliases[out] = aliases.get(op.inputs[0], op.inputs[0])
             removed[op.kind] += 1
         else:
             kept.append(i)
     return aliases, constants, removed, kept
+
+
+def _read_as_integers(graph: Graph) -> set[str]:
+    """What a DequantizeLinear makes of bytes and only ops in 8-bit integers read: never made."""
+    made = {op.outputs[0] for op in graph.ops if op.word == "dequantizelinear" and op.outputs}
+    floats = {t for op in graph.ops if not op.attrs.get("precision") for t in op.inputs}
+    return made - floats - set(graph.outputs)
+
+
+def _is_plain(op: Op, aliases: Mapping[str, str], scales: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether a QuantizeLinear gives back the bytes that a view has been taken of."""
+    if op.word != "quantizelinear" or op.inputs[0] not in aliases:
+        return False
+    return scales.get(aliases[op.inputs[0]]) == (*op.inputs[1:], *op.weights)
 
 
 def _same_dtype_cast(graph: Graph, op: Op) -> bool:
@@ -146,6 +174,8 @@ def _grow(state: _State, i: int, taken: set[int]) -> Group:
     op = state.graph.ops[i]
     if len(op.outputs) != 1:
         return Group((i,), op.kind)
+    if op.attrs.get("precision"):
+        return _integer(state, i, taken)
     if op.kind == "matmul":
         attention = _attention(state, i, taken)
         if attention:
@@ -197,6 +227,42 @@ def _anchor(state: _State, i: int, taken: set[int]) -> Group:
     return Group(tuple(ops), kind, tuple(folded))
 
 
+def _is_integer_product(op: Op) -> bool:
+    return bool(op.attrs.get("precision")) and op.kind in ("linear", "matmul")
+
+
+def _integer(state: _State, i: int, taken: set[int]) -> Group:
+    """An op in 8-bit integers: its limits, what turns its sums back, its QuantizeLinear."""
+    graph, ops = state.graph, [i]
+    kind = graph.ops[i].kind
+    for _ in range(LONGEST_CHAIN):
+        step = _single_reader(state, state.result(ops[-1]), taken)
+        after = None if step is None else graph.ops[step]
+        if step is None or after is None or len(after.outputs) != 1:
+            break
+        ending = after.word == "quantizelinear"
+        rescales = _is_integer_product(graph.ops[i]) and after.word in RESCALING
+        others = [t for t in state.inputs(after) if t != state.result(ops[-1])]
+        single = all(graph.tensors[t].size == 1 for t in others)
+        if not ending and after.word not in LIMITS and not (rescales and single):
+            break
+        if "precision" in after.attrs:
+            break
+        ops += [m for t in others if (m := _lone_maker(state, t, taken)) is not None]
+        ops.append(step)
+        if ending:
+            break
+    return Group(tuple(ops), kind)
+
+
+def _lone_maker(state: _State, tensor: str, taken: set[int]) -> int | None:
+    """The op that multiplies two scales for one reader."""
+    found = state.makers.get(tensor)
+    if found is None or found in taken or _single_reader(state, tensor, taken) is None:
+        return None
+    return found if state.graph.ops[found].word == "mul" else None
+
+
 def _takes_norm(state: _State, op: Op) -> bool:
     """Whether a norm can vanish into an op's weight: the op's own, channel by channel.
 
@@ -226,6 +292,8 @@ def _pointwise(
         step = min(waiting)
         op = graph.ops[step]
         if op.kind not in kinds or step in taken or len(op.outputs) != 1:
+            break
+        if op.attrs.get("precision"):
             break
         inside = live | {state.result(k) for k in ops[len(start) :]}
         if not external and any(t not in inside for t in state.inputs(op)):

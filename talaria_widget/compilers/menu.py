@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from talaria_widget.graph import FLOATING
 from talaria_widget.hardware import MenuOption, requested
 from talaria_widget.program import Program
 from talaria_widget.recipe import SHORT, Cast, Option, Precision
@@ -34,11 +33,11 @@ def menu(program: Program, asked: Sequence[Option] = ()) -> tuple[MenuOption, ..
 
 
 def _is_uniform(program: Program) -> bool:
-    """Whether the device runs a model as stored, and all that options cover is its baseline."""
+    """Whether the device runs a model as stored, and all its layers' weights are its baseline."""
     return program.device.baseline == "stored" and all(
         weight.dtype == program.baseline
         for weight in program.weights
-        if weight.leader == weight.name and weight.dtype in FLOATING
+        if weight.leader == weight.name
     )
 
 

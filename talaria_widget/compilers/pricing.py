@@ -15,7 +15,7 @@ Horowitz, ISSCC 2014.) What is not known is NaN, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,12 +124,13 @@ def _price_rows(
     slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
     slower = slower.reshape(len(tasks), len(lines))
 
-    peak = np.array([device.ops_per_s.get(m.compute, np.nan) for m in lines])[None, :]
+    peak = _rates_of(device.ops_per_s, tasks, lines)
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
     free = _floats([t.free_flops for t in tasks])[:, None]
     rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
     compute = slower * 2 * macs / (peak * share) + rest
-    activations = moved * scale[None, :]
+    floating = _floats([_floating(graph, t) for t in tasks])[:, None]
+    activations = moved * (floating * scale[None, :] + 1 - floating)
     streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
 
     rates = _Rates(device)
@@ -152,7 +153,7 @@ def _price_rows(
     if device.power_w is not None:
         joules = device.power_w * seconds
     else:
-        mac_j = np.array([device.mac_j.get(m.compute, np.nan) for m in lines])[None, :]
+        mac_j = _rates_of(device.mac_j, tasks, lines)
         chip = np.where(activations <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
         weight_share = ON_CHIP_ENERGY if resident else 1.0
         bits = 8 * (activations * chip + streamed * weight_share)
@@ -183,6 +184,24 @@ def _used(graph: Graph, tasks: Sequence[Task], runs: Array) -> Array:
     read = [(t.work.weight_bytes or 0) / n for t, n in zip(tasks, runs, strict=True)]
     shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
     return _floats(shares)
+
+
+def _rates_of(
+    rates: Mapping[str, float], tasks: Sequence[Task], lines: Sequence[MenuOption]
+) -> Array:
+    """The rate of each line's precision; of its own for a task that the model says it of."""
+    known = [rates.get(line.compute, np.nan) for line in lines]
+    return np.array([[rates.get(t.precision, rate) for rate in known] for t in tasks]).reshape(
+        len(tasks), len(lines)
+    )
+
+
+def _floating(graph: Graph, task: Task) -> float:
+    """The share of the bytes in and out that change with the precision; integers do not."""
+    held = [graph.tensors[name] for name in (*task.inputs, *task.outputs)]
+    sizes = [(t.floating, t.nbytes or 0) for t in held]
+    total = sum(size for _, size in sizes)
+    return sum(size for floating, size in sizes if floating) / total if total else 1.0
 
 
 def _both(a: int | None, b: int | None) -> int | None:

@@ -45,7 +45,8 @@ def table(program: Program, lines: Sequence[MenuOption]) -> Table:
             leader[i] = number[weight.leader]
         used = kinds.get(weight.name, frozenset({weight.kind}))
         role = "main" if weight.leader == weight.name else "other" if weight.leader is None else ""
-        key = (weight.shape, weight.dtype, weight.channel_axis, weight.kind, used, role)
+        form = (weight.shape, weight.dtype, weight.channel_axis, weight.kind, weight.nbytes)
+        key = (*form, used, role)
         if key not in known:
             known[key] = _one(program.device.container, weight, used, role, lines)
         sizes, why = known[key]
@@ -101,6 +102,8 @@ def _one(
 
 def _default_bytes(container: str, weight: StoredWeight, role: str) -> int:
     shape, dtype, kind = weight.shape, weight.dtype, weight.kind
+    if weight.nbytes is not None:
+        return weight.nbytes
     if role == "main":
         return storage.weight_bytes(container, shape, dtype, weight.channel_axis, kind, None)
     if role == "":

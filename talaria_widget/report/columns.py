@@ -75,9 +75,15 @@ def columns(report: Report) -> tuple[Column, ...]:
 
 
 def option_of(report: Report, row: int) -> str:
-    """The label of the option that a row runs in; `mixed` where its weights disagree."""
+    """The label of the option that a row runs in; `mixed` where its weights disagree.
+
+    A row that the model itself has in integers says so.
+    """
     if report.after.mixed[row]:
         return "mixed"
+    precision = report.program.tasks[row].precision
+    if precision and not report.after.column[row]:
+        return f"{precision} (as stored)"
     return str(report.prices.labels[report.after.column[row]])
 
 

@@ -16,10 +16,15 @@ from talaria_widget.frontends.onnx.flatten import Flat, flatten
 from talaria_widget.frontends.onnx.inputs import Bound, bind
 from talaria_widget.frontends.onnx.known import Known
 from talaria_widget.frontends.onnx.load import read
+from talaria_widget.frontends.onnx.names import quoted
+from talaria_widget.frontends.onnx.quantized import with_precision
 from talaria_widget.frontends.onnx.shapes import learn
 from talaria_widget.graph import Graph, Tensor
 
 __all__ = ["capture"]
+
+_LONGEST = 200
+"""Characters of a title."""
 
 
 def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
@@ -62,7 +67,7 @@ def capture(model: str | Path | onnx.ModelProto, inputs: Any = None) -> Graph:
     graph = Graph(
         name=_title(model, proto),
         framework="onnx",
-        ops=tuple(built.ops),
+        ops=with_precision(built.ops, built.tensors, outputs),
         tensors=built.tensors,
         inputs=tuple(bound.shapes),
         outputs=outputs,
@@ -98,12 +103,14 @@ def _elsewhere(flat: Flat) -> tuple[str, ...]:
         return ()
     return (
         f"the data of {len(outside)} tensors is said to lie outside the model's folder (first "
-        f"{outside[0]!r}): it is never read",
+        f"{quoted(outside[0])}): it is never read",
     )
 
 
 def _title(model: str | Path | onnx.ModelProto, proto: onnx.ModelProto) -> str:
-    return proto.graph.name or "model" if isinstance(model, onnx.ModelProto) else Path(model).stem
+    if not isinstance(model, onnx.ModelProto):
+        return Path(model).stem
+    return proto.graph.name[:_LONGEST] or "model"
 
 
 def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
@@ -114,7 +121,7 @@ def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
         return ()
     return (
         f"the shapes of {len(holes)} operations are unknown while open dimensions are 1 "
-        f"(first {holes[0].name!r}): pass inputs with real sizes",
+        f"(first {quoted(holes[0].name)}): pass inputs with real sizes",
     )
 
 

@@ -218,7 +218,8 @@ def _name(built: Built, op: Op, users: Mapping[str, int]) -> str:
     Exporters store equal tensors once, so that unrelated ops may share a bias of zeros.
     """
     owns = bool(op.weights) and _owns(built, op.weights[0])
-    stems = (weight_stem(name) for name in op.weights if owns or users[name] == 1)
+    trained = [name for name in op.weights if built.tensors[name].role != "buffer"]
+    stems = (weight_stem(name) for name in trained if owns or users[name] == 1)
     stem = next((stem for stem in stems if stem is not None), None)
     if owns and stem is not None and users[op.weights[0]] > 1:
         stem = op.path or stem

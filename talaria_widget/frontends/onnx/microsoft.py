@@ -5,9 +5,17 @@ from __future__ import annotations
 from talaria_widget.frontends.onnx import attention, experts, packed, settings, transforms
 from talaria_widget.frontends.onnx.entries import Operator, Table, every, first
 from talaria_widget.frontends.onnx.standard import STANDARD
+from talaria_widget.graph import Kind
 
 _integer = settings.integer
 _TABLES = frozenset({8, 9, 10, 11})
+
+
+def _scaled(kind: Kind, attributes: settings.Builder, slots: int, *data: int) -> Operator:
+    """An operator in 8-bit integers whose inputs are data, and scales and zero points of it."""
+    scales = tuple(slot for slot in range(slots) if slot not in data)
+    return Operator(kind, _integer(attributes), (*data, *scales), {}, frozenset(scales))
+
 
 _LAYERS: Table = {
     "FusedConv": Operator("conv", settings.convolution(1), weights={1: 0}),
@@ -103,23 +111,24 @@ _ATTENTION: Table = {
 _REST: Table = {
     **every("activation", "Gelu BiasGelu FastGelu QuickGelu", settings.gelu),
     **every("activation", "BiasSplitGelu ScaledSiLU SwiGLU"),
-    **first("activation", "QLinearLeakyRelu QLinearSigmoid", _integer(settings.nothing)),
-    "QLinearSoftmax": Operator("softmax", _integer(settings.axis(-1)), (0,)),
     "BiasSoftmax": Operator("softmax", settings.axis(-1)),
-    "QLinearAdd": Operator("elementwise", _integer(settings.nothing), (0, 3)),
-    "QLinearMul": Operator("elementwise", _integer(settings.nothing), (0, 3)),
-    "QLinearWhere": Operator("elementwise", _integer(settings.nothing), (0, 1, 4)),
-    "MulInteger": Operator("elementwise", _integer(settings.nothing), (0, 2)),
-    "QLinearConcat": Operator("elementwise", _integer(settings.nothing), settings.THIRDS),
+    "QLinearAdd": _scaled("elementwise", settings.nothing, 8, 0, 3),
+    "QLinearMul": _scaled("elementwise", settings.nothing, 8, 0, 3),
+    "QLinearWhere": _scaled("elementwise", settings.nothing, 9, 0, 1, 4),
+    "MulInteger": _scaled("elementwise", settings.nothing, 4, 0, 2),
+    "QLinearConcat": _scaled("elementwise", settings.nothing, 3_000, *range(2, 3_000, 3)),
+    "QLinearLeakyRelu": _scaled("activation", settings.nothing, 5, 0),
+    "QLinearSigmoid": _scaled("activation", settings.nothing, 5, 0),
+    "QLinearSoftmax": _scaled("softmax", settings.axis(-1), 5, 0),
+    "QLinearAveragePool": _scaled("pool", settings.pool("avg"), 5, 0),
+    "QLinearGlobalAveragePool": _scaled("pool", settings.pool("avg"), 5, 0),
+    "QLinearReduceMean": _scaled("reduction", settings.nothing, 5, 0),
     **every(
         "elementwise",
         "BiasAdd BiasDropout BitmaskBiasDropout BitmaskDropout ComplexMul ComplexMulConj",
     ),
     "RotaryEmbedding": Operator("elementwise", data=(0, 2, 3)),
-    **first("pool", "QLinearAveragePool", _integer(settings.pool("avg"))),
-    **first("pool", "QLinearGlobalAveragePool", _integer(settings.pool("avg"))),
     **first("pool", "NhwcMaxPool MaxpoolWithMask", settings.pool("max")),
-    **first("reduction", "QLinearReduceMean", _integer(settings.nothing)),
     **first("reduction", "IsAllFinite ReduceSumInteger Unique"),
     **first("reduction", "Rfft Irfft", transforms.real_fourier),
     **every(

@@ -9,9 +9,6 @@ from talaria_widget.frontends.onnx.types import Shape
 
 Attributes = dict[str, Any]
 Shapes = Sequence[Shape | None]
-THIRDS = tuple(range(2, 3_000, 3))
-"""The data of operators that read a tensor, its scale and its zero point, over and over."""
-
 Builder = Callable[[Mapping[str, Any], Shapes, Shapes], Attributes]
 
 

@@ -10,7 +10,9 @@ SCALES = frozenset({1, 2, 4, 5, 6, 7})
 STANDARD: Table = {
     "Conv": Operator("conv", settings.convolution(1), weights={1: 0}),
     "ConvTranspose": Operator("conv_transpose", settings.convolution(1), weights={1: 1}),
-    "ConvInteger": Operator("conv", settings.integer(settings.convolution(1)), (0, 1), {1: 0}),
+    "ConvInteger": Operator(
+        "conv", settings.integer(settings.convolution(1)), weights={1: 0}, buffers=frozenset({2, 3})
+    ),
     "QLinearConv": Operator(
         "conv",
         settings.integer(settings.convolution(3)),
@@ -25,7 +27,10 @@ STANDARD: Table = {
     "Gemm": Operator("matmul", settings.gemm, weights={1: -1}),
     "Einsum": Operator("matmul", settings.einsum),
     "MatMulInteger": Operator(
-        "matmul", settings.integer(settings.nothing), (0, 1), weights={1: -1}
+        "matmul",
+        settings.integer(settings.nothing),
+        weights={1: -1},
+        buffers=frozenset({2, 3}),
     ),
     "QLinearMatMul": Operator(
         "matmul",

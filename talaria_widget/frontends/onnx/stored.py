@@ -17,7 +17,9 @@ import onnx
 from talaria_widget.frontends.onnx.types import Shape, dtype_name
 from talaria_widget.graph import FLOATING
 
-_INTEGER_WEIGHTS = frozenset({"int8", "uint8", "int4", "uint4"})
+_INTEGER_WEIGHTS = frozenset({"int8", "uint8", "int4", "uint4", "int2", "uint2"})
+# Of these a DequantizeLinear makes numbers: a bias is kept in 32 bits, say.
+_DEQUANTIZABLE = _INTEGER_WEIGHTS | {"int16", "uint16", "int32"}
 _SAME_SHAPE = frozenset({"Identity", "Cast", "CastLike"})
 _RESHAPING = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 _QUANTIZING = frozenset({"DequantizeLinear", "QuantizeLinear"})
@@ -82,12 +84,14 @@ def view(
 ) -> Stored | None:
     """What the node's output is, if it is only a view of a stored tensor."""
     heavy = [name for name in node.input if name in stored and stored[name].numeric]
+    if node.op_type == "DequantizeLinear":
+        heavy = [name for name in node.input[:1] if name in stored and _dequantizable(stored[name])]
     if not heavy or any(name and name not in stored and name not in values for name in node.input):
         return None
     if node.op_type in _SCALING:
         return _scaled(node, stored, heavy)
     seen = stored.get(node.input[0])
-    if seen is None or not seen.numeric:
+    if seen is None or not (seen.numeric or node.input[0] in heavy):
         return None
     if node.op_type in _SAME_SHAPE:
         to = dtype_name(given["to"]) if "to" in given else seen.dtype
@@ -104,6 +108,11 @@ def view(
         shape = _reshaped(node, given, seen.shape, values)
         return None if shape is None else replace(seen, shape=shape, axes=None)
     return None
+
+
+def _dequantizable(entry: Stored) -> bool:
+    kept = entry.dtype in _DEQUANTIZABLE or entry.numeric
+    return kept and prod(entry.shape) > 1
 
 
 def _scaled(

@@ -36,6 +36,14 @@ DTYPES: Mapping[int, str] = {
     _CODES.FLOAT8E5M2FNUZ: "float8",
     _CODES.UINT4: "uint4",
     _CODES.INT4: "int4",
+    _CODES.FLOAT4E2M1: "float4",
+    # A scale of blocks; and what onnx has known since 1.20 only.
+    _CODES.FLOAT8E8M0: "float8",
+    **{
+        code: name
+        for code, name in ((25, "uint2"), (26, "int2"), (27, "float6"), (28, "float6"))
+        if code in _CODES.DataType.values()
+    },
 }
 
 

@@ -161,6 +161,16 @@ def _window(*weights: float) -> Function:
     return window
 
 
+def _dequantize(values: Sequence[Array | None], given: Attributes) -> Array:
+    """One scale for all, as a factor of the code has."""
+    data, scale = _array(values, 0), _array(values, 1)
+    if scale.size != 1:
+        raise ValueError(scale.shape)
+    zero = _array(values, 2) if len(values) > 2 and values[2] is not None else np.zeros((), "i4")
+    whole = data.astype(np.int64) - zero.ravel()[0].astype(np.int64)
+    return np.asarray(whole * scale.ravel()[0]).astype(scale.dtype)
+
+
 def _cast(values: Sequence[Array | None], given: Attributes) -> Array:
     return _array(values, 0).astype(onnx.helper.tensor_dtype_to_np_dtype(given["to"]))
 
@@ -199,6 +209,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "ConstantOfShape": _constant_of_shape,
     "Cos": _unary(np.cos),
     "CumSum": _running_sum,
+    "DequantizeLinear": _dequantize,
     "Div": _divide,
     "Equal": _binary(np.equal),
     "Exp": _unary(np.exp),
