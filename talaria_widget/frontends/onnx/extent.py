@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import onnx
 
+from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.frontends.onnx.steps import FunctionKey
 from talaria_widget.frontends.onnx.validate import bodies
 from talaria_widget.graph import UnsupportedModelError
@@ -64,12 +65,12 @@ def _function(
     name = ".".join(filter(None, key))
     if key in calls:
         raise UnsupportedModelError(
-            f"function {name!r} calls itself, so it has no end: export the model again."
+            f"function {quoted(name)} calls itself, so it has no end: export the model again."
         )
     if len(calls) > DEPTH:
         raise UnsupportedModelError(
-            f"functions call one another more than {DEPTH} deep (at {name!r}): pass a flatter "
-            "model."
+            f"functions call one another more than {DEPTH} deep (at {quoted(name)}): pass a "
+            "flatter model."
         )
     done[key] = _extent(functions[key].node, functions, done, (*calls, key))
     return done[key]

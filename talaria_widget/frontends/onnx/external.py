@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
@@ -51,9 +51,28 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def locations(tensors: Iterable[onnx.TensorProto]) -> list[onnx.TensorProto]:
-    """The tensors whose data lies outside the file."""
-    return [t for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL]
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a model, in attributes, bodies and functions too."""
+    yield from _of_graph(model.graph)
+    for function in model.functions:
+        yield from _of_nodes(function.node)
+
+
+def _of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            sparse = (attribute.sparse_tensor, *attribute.sparse_tensors)
+            yield from (part for one in sparse for part in (one.values, one.indices))
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _of_graph(graph)
 
 
 def leaves_folder(tensor: onnx.TensorProto) -> bool:

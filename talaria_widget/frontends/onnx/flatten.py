@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx
 
-from talaria_widget.frontends.onnx.names import scoped
+from talaria_widget.frontends.onnx.names import quoted, scoped
 from talaria_widget.frontends.onnx.order import in_order
 from talaria_widget.frontends.onnx.steps import (
     Body,
@@ -110,13 +110,18 @@ def _nodes(flat: Flat, nodes: Iterable[onnx.NodeProto], context: Context) -> Non
         if key in flat.functions:
             _call(flat, here, flat.functions[key], key, context)
             continue
-        bodies = [attribute for attribute in node.attribute if attribute.type in _GRAPHS]
         if node.op_type in _MODIFIED:
             flat.calls.extend(_inside(node))
-        if not bodies or node.op_type in _MODIFIED:
+        if node.op_type in _MODIFIED or not _has_bodies(node):
             flat.steps.append(Step(here, attributes(here), context))
         else:
             _control(flat, node, here, context)
+
+
+def _has_bodies(node: onnx.NodeProto) -> bool:
+    """Whether a node runs bodies, or ought to."""
+    ought = node.op_type in ("If", "Loop", "Scan") and node.domain in _STANDARD
+    return ought or any(attribute.type in _GRAPHS for attribute in node.attribute)
 
 
 def _inside(node: onnx.NodeProto) -> Iterator[str]:
@@ -140,8 +145,8 @@ def _call(
     target = ".".join(filter(None, key))
     if len(node.input) > len(function.input) or len(node.output) > len(function.output):
         raise UnsupportedModelError(
-            f"node {label!r} passes {len(node.input)} inputs to function {target!r}, which takes "
-            f"{len(function.input)}: export or download the model again."
+            f"node {quoted(label)} passes {len(node.input)} inputs to function {quoted(target)}, "
+            f"which takes {len(function.input)}: export or download the model again."
         )
     flat.calls.append(target)
     names = dict.fromkeys(function.input, "")
@@ -201,8 +206,8 @@ def _wanted(
     missing = next((name for name in names if name not in graphs), None)
     if missing is not None:
         raise UnsupportedModelError(
-            f"{node.op_type} {label_of(node)!r} has no {missing}, so the file is corrupt: export "
-            "or download it again."
+            f"{node.op_type} {quoted(label_of(node))} has no {missing}, so the file is corrupt: "
+            "export or download it again."
         )
     return [graphs[name] for name in names]
 
@@ -255,8 +260,8 @@ def _choice(
 def _fit(node: onnx.NodeProto, has: int, takes: int, what: str) -> None:
     if has > takes:
         raise UnsupportedModelError(
-            f"{node.op_type} {label_of(node)!r} has {has} {what} where its body has {takes}, so "
-            "the file is corrupt: export or download it again."
+            f"{node.op_type} {quoted(label_of(node))} has {has} {what} where its body has "
+            f"{takes}, so the file is corrupt: export or download it again."
         )
 
 
@@ -318,7 +323,7 @@ def _scan(
     if not isinstance(count, int) or not 0 < count <= len(wholes) or len(wholes) != len(inputs):
         _fit(node, len(wholes) + 1, len(inputs), "inputs")
         raise UnsupportedModelError(
-            f"Scan {label!r} has {len(wholes)} inputs, num_scan_inputs={count} and a body of "
+            f"Scan {quoted(label)} has {len(wholes)} inputs, num_scan_inputs={count} and a body of "
             f"{len(inputs)} inputs, so the file is corrupt: export or download it again."
         )
     carried = len(wholes) - count

@@ -36,6 +36,16 @@ _OF_TORCH = re.compile(r"[/\\]torch[/\\]")
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
+def quoted(name: str) -> str:
+    """A name of a file as a sentence shows it: one that goes on and on is cut.
+
+    Example:
+        >>> quoted("fc.weight")
+        "'fc.weight'"
+    """
+    return repr(name if len(name) <= 80 else name[:77] + "...")
+
+
 def from_code(name: str) -> bool:
     """Whether a Constant node's name says that a literal in the code made it."""
     return _LITERAL.fullmatch(name) is not None

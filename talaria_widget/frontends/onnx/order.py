@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx
 
+from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.graph import UnsupportedModelError
 
 
@@ -42,8 +43,8 @@ def in_order(graph: onnx.GraphProto | onnx.FunctionProto) -> Sequence[onnx.NodeP
                 if any(state[source] == 1 for source in waiting):
                     node = graph.node[i]
                     raise UnsupportedModelError(
-                        f"node {node.name or node.op_type!r} needs what it makes itself, so the "
-                        "graph is a circle: export or download the model again."
+                        f"node {quoted(node.name or node.op_type)} needs what it makes itself, so "
+                        "the graph is a circle: export or download the model again."
                     )
                 stack.extend(sorted(waiting, reverse=True))
                 continue

@@ -15,11 +15,12 @@ import numpy as np
 import onnx
 
 from talaria_widget.frontends.onnx import worker
-from talaria_widget.frontends.onnx.external import fault
+from talaria_widget.frontends.onnx.external import fault, tensors
 from talaria_widget.frontends.onnx.flatten import Flat, label_of
 from talaria_widget.frontends.onnx.follow import decide
 from talaria_widget.frontends.onnx.inputs import Bound
 from talaria_widget.frontends.onnx.known import Known, is_hole
+from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.frontends.onnx.order import reads
 from talaria_widget.frontends.onnx.relabel import relabelled
 from talaria_widget.frontends.onnx.skeleton import opsets
@@ -59,10 +60,12 @@ def run_once(
         return False
     proto = _assemble(model, flat, bound, plan)
     feeds = _feeds(proto, bound)
-    stored = [flat.stored[t.name] for t in proto.graph.initializer if t.name in flat.stored]
-    if feeds is None or (why := _refusal(stored, folder)) is not None:
-        if feeds is not None:
-            known.note(f"not run to fill {len(plan.wanted)} holes: {why}")
+    if feeds is None:
+        return False
+    stored = [flat.stored[tensor.name] for tensor in proto.graph.initializer]
+    why = _refusal([*stored, *tensors(proto)], folder)
+    if why is not None:
+        known.note(f"not run to fill {len(plan.wanted)} holes: {why}")
         return False
     _fill(proto, flat)
     answer = worker.ask(
@@ -193,7 +196,7 @@ def _refusal(stored: list[onnx.TensorProto], folder: str | None) -> str | None:
             return "its data is not in the file"
         why = fault(tensor, Path(folder), _nbytes(tensor))
         if why is not None:
-            return f"the data of {tensor.name!r} {why}"
+            return f"the data of {quoted(tensor.name)} {why}"
     return None
 
 
@@ -237,7 +240,7 @@ def _learn(known: Known, plan: _Plan, answer: worker.Answer, invented: list[str]
     for loop in plan.lengths.values():
         if loop.repeat.count is not None:
             label = label_of(loop.original)
-            known.note(f"Loop {label!r} ran {loop.repeat.count} times in one run {where}")
+            known.note(f"Loop {quoted(label)} ran {loop.repeat.count} times in one run {where}")
     return not invented and _decide(known, answer)
 
 

@@ -15,6 +15,7 @@ from talaria_widget.frontends.onnx.fold import fold
 from talaria_widget.frontends.onnx.follow import decide, follow
 from talaria_widget.frontends.onnx.inputs import Bound
 from talaria_widget.frontends.onnx.known import Known, is_settled, keep, keep_sparse
+from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.frontends.onnx.run_once import run_once
 from talaria_widget.frontends.onnx.skeleton import believe, infer
 from talaria_widget.frontends.onnx.steps import Choice, Loop, Step
@@ -139,7 +140,7 @@ def _say(known: Known) -> None:
         loop = step.detail
         if not isinstance(loop, Loop) or step.role != "leave" or step.context.is_dead:
             continue
-        label = f"{step.node.op_type} {label_of(loop.original)!r}"
+        label = f"{step.node.op_type} {quoted(label_of(loop.original))}"
         if not loop.is_known:
             known.note(f"{label}: how it runs what is inside it is not known")
         elif loop.repeat.count is None:

@@ -8,11 +8,12 @@ from math import prod
 
 import onnx
 
+from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.frontends.onnx.types import dtype_name
 from talaria_widget.graph import DTYPE_BITS, UnsupportedModelError
 
-DEPTH = 64
-"""How deep bodies may stand in one another; a file cannot hold more than about 30."""
+DEPTH = 30
+"""How deep bodies may stand in one another; a message that nests deeper cannot be parsed."""
 _LARGEST = 2**50
 _LATEST = 2**31 - 1
 _AGAIN = "export or download the model again."
@@ -37,12 +38,13 @@ def validate(model: onnx.ModelProto, label: str) -> None:
         raise UnsupportedModelError(
             f"{label} names no operator set, so it is cut short: export or download it again."
         )
+    _texts(label, (model.graph.name, *(entry.domain for entry in model.opset_import)))
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     early = next((name for name, version in opsets.items() if version < 1), None)
     if early is not None:
         raise UnsupportedModelError(
-            f"{label} asks for version {opsets[early]} of operator set {early!r}, which never "
-            f"was: {_AGAIN}"
+            f"{label} asks for version {opsets[early]} of operator set {quoted(early)}, which "
+            f"never was: {_AGAIN}"
         )
     _graph(model.graph, set(), opsets, label, 0)
     for function in model.functions:
@@ -86,7 +88,7 @@ def _scope(
         for name in filter(None, node.output):
             if name in made:
                 raise UnsupportedModelError(
-                    f"{label} makes tensor {_short(name)} twice, so it is corrupt: {_AGAIN}"
+                    f"{label} makes tensor {quoted(name)} twice, so it is corrupt: {_AGAIN}"
                 )
             made.add(name)
     visible = visible | made
@@ -94,7 +96,7 @@ def _scope(
     missing = next((n for n in (*wanted, *ends) if n and n not in visible), None)
     if missing is not None:
         raise UnsupportedModelError(
-            f"{label} reads tensor {_short(missing)}, which nothing makes, so it is corrupt or "
+            f"{label} reads tensor {quoted(missing)}, which nothing makes, so it is corrupt or "
             "cut short: export or download it again."
         )
     for node in nodes:
@@ -110,19 +112,24 @@ def _attributes(
         _texts(label, (attribute.name, attribute.ref_attr_name))
         if attribute.name in named:
             raise UnsupportedModelError(
-                f"{node.op_type} {_short(node.name)} in {label} has attribute "
-                f"{_short(attribute.name)} twice, so it is corrupt: {_AGAIN}"
+                f"{node.op_type} {quoted(node.name)} in {label} has attribute "
+                f"{quoted(attribute.name)} twice, so it is corrupt: {_AGAIN}"
             )
         named.add(attribute.name)
         wanted = expected.get(attribute.name)
         if wanted is not None and attribute.type not in (wanted, _TYPES.UNDEFINED):
             raise UnsupportedModelError(
-                f"attribute {attribute.name!r} of {node.op_type} {_short(node.name)} in {label} "
-                f"is of type {_type_name(attribute.type)} and should be "
+                f"attribute {quoted(attribute.name)} of {node.op_type} {quoted(node.name)} in "
+                f"{label} is of type {_type_name(attribute.type)} and should be "
                 f"{_type_name(wanted)}: {_AGAIN}"
             )
         for tensor in [attribute.t] if attribute.HasField("t") else attribute.tensors:
             _tensor(tensor, label)
+            if tensor.data_location == onnx.TensorProto.EXTERNAL and node.op_type != "Constant":
+                raise UnsupportedModelError(
+                    f"attribute {quoted(attribute.name)} of {node.op_type} {quoted(node.name)} in "
+                    f"{label} keeps its data in another file, which only weights may: {_AGAIN}"
+                )
         if attribute.HasField("sparse_tensor"):
             _sparse(attribute.sparse_tensor, label)
         for graph in bodies(attribute):
@@ -161,7 +168,7 @@ def _tensor(tensor: onnx.TensorProto, label: str) -> None:
     _texts(label, (tensor.name,))
     dims = tuple(tensor.dims)
     size = prod(dims)
-    name = _short(tensor.name)
+    name = quoted(tensor.name)
     if any(n < 0 for n in dims) or size > _LARGEST:
         raise UnsupportedModelError(
             f"tensor {name} in {label} has shape {dims[:8]}, which no tensor can have: {_AGAIN}"
@@ -193,7 +200,7 @@ def _sparse(sparse: onnx.SparseTensorProto, label: str) -> None:
     dims = tuple(sparse.dims)
     if any(n < 0 for n in dims) or prod(dims) > _LARGEST:
         raise UnsupportedModelError(
-            f"sparse tensor {_short(sparse.values.name)} in {label} has shape {dims[:8]}, which no "
+            f"sparse tensor {quoted(sparse.values.name)} in {label} has shape {dims[:8]}, which no "
             f"tensor can have: {_AGAIN}"
         )
 
@@ -205,7 +212,3 @@ def _texts(label: str, names: Iterable[str | bytes]) -> None:
         raise UnsupportedModelError(
             f"{label} has a name that is no UTF-8 text ({odd[:40]!r}), so it is corrupt: {_AGAIN}"
         )
-
-
-def _short(name: str) -> str:
-    return repr(name if len(name) <= 80 else name[:77] + "...")
