@@ -14,6 +14,7 @@ from talaria_widget.frontends.torch import capture, complete, record, recorder
 from talaria_widget.frontends.torch.complete import admit, faults
 from talaria_widget.frontends.torch.recording import Recording
 from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.work import count
 from test_frontend_torch import Written
 
 
@@ -103,11 +104,20 @@ def test_frozen_random_numbers_are_noted_and_kept() -> None:
     assert len(kept) == 1
 
 
-def test_a_model_on_meta_that_asks_for_data_is_refused_with_the_place() -> None:
+def test_a_model_on_meta_that_asks_for_data_is_told_something_and_says_so() -> None:
     with torch.device("meta"):
         layer = nn.Linear(4, 4)
     model = Written(lambda self, x: x if self.fc(x).sum() > 0 else -x, fc=layer)
-    with pytest.raises(UnsupportedModelError, match="on the meta device"):
+    graph = capture(model, torch.ones(2, 4))
+    assert [op.word for op in graph.ops] == ["linear", "sum", "gt", "neg"]
+    assert any("the model has no values: False is assumed" in note for note in graph.notes)
+
+
+def test_a_shape_that_depends_on_values_nobody_has_is_refused_with_the_place() -> None:
+    with torch.device("meta"):
+        layer = nn.Linear(4, 4)
+    model = Written(lambda self, x: torch.nonzero(self.fc(x)), fc=layer)
+    with pytest.raises(UnsupportedModelError, match="test_frontend_torch_data.py:.*on the meta"):
         capture(model, torch.ones(2, 4))
 
 
@@ -155,6 +165,44 @@ def test_a_compiled_part_is_read_as_written() -> None:
 
     graph = capture(Written(forward, fc=nn.Linear(4, 4)), torch.randn(2, 4))
     assert [op.word for op in graph.ops] == ["linear", "sin", "add"]
+
+
+def test_a_backward_pass_inside_the_forward_is_an_unknown_op() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            self.fc(x).sum().backward()
+        return self.fc(x) + self.fc.weight.grad
+
+    model = Written(forward, fc=nn.Linear(4, 4))
+    graph = capture(model, torch.randn(4, 4))
+    assert [op.word for op in graph.ops] == ["linear", "sum", "backward", "linear", "add"]
+    assert graph.ops[2].kind == "unknown"
+    assert graph.ops[2].inputs == graph.ops[1].outputs
+    assert model.fc.weight.grad is None
+    assert any("a tensor enters that no recorded call made" in note for note in graph.notes)
+
+
+def test_samples_of_different_lengths() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        nested = torch.nested.as_nested_tensor([x[0], x[1, :2]])
+        return torch.nested.to_padded_tensor(self.fc(nested), 0.0)
+
+    layer = nn.Linear(4, 6, bias=False)
+    graph = capture(Written(forward, fc=layer).eval(), torch.randn(2, 5, 4))
+    linear = next(op for op in graph.ops if op.kind == "linear")
+    assert count(graph, linear).macs == (5 + 2) * 4 * 6
+    assert graph.tensors[graph.outputs[0]].shape == (2, 5, 6)
+    assert not any(op.kind == "unknown" for op in graph.ops)
+
+
+def test_parameters_that_the_forward_writes() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        self.fc.weight.div_(2)
+        return self.fc(x)
+
+    graph = capture(Written(forward, fc=nn.Linear(4, 4)).eval(), torch.randn(2, 4))
+    assert [op.name for op in graph.ops] == ["div", "fc"]
+    assert graph.ops[1].weights == ("fc.weight", "fc.bias")
 
 
 def test_a_gradient_inside_the_forward_is_one_call() -> None:

@@ -102,6 +102,15 @@ def _rms_norm(data: Any, shape: Any, weight: Any = None, eps: float | None = Non
     return _layer_norm(data, shape, weight)
 
 
+def _grouped(
+    rows: Any, stack: Any, *, offs: Any = None, bias: Any = None, out_dtype: Any = None
+) -> Any:
+    """Rows times a matrix of their group; the meta kernel takes bfloat16 alone."""
+    if rows.dim() != 2 or stack.dim() != 3:
+        return None
+    return contiguous((rows.shape[0], stack.shape[2]), out_dtype or rows.dtype)
+
+
 def _linear(data: Any, weight: Any, bias: Any = None) -> Any:
     if not _dense(data, weight, bias) or weight.dim() != 2 or data.dim() < 1:
         return None
@@ -220,6 +229,8 @@ RULES: dict[str, Rule] = {
     "torch.nn.functional.batch_norm": _batch_norm,
     "torch.nn.functional.layer_norm": _layer_norm,
     "torch.nn.functional.linear": _linear,
+    "torch._grouped_mm": _grouped,
+    "torch.nn.functional.grouped_mm": _grouped,
     "torch.nn.functional.rms_norm": _rms_norm,
     "torch.nn.functional.scaled_dot_product_attention": _attention,
     "torch.lstm": _recurrent(2),

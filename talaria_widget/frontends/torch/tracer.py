@@ -13,6 +13,7 @@ import torch
 from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 
 from talaria_widget.frontends.torch import autocast, control, moves
+from talaria_widget.frontends.torch.assume import assumed
 from talaria_widget.frontends.torch.aten import as_public
 from talaria_widget.frontends.torch.functions import Function, describe
 from talaria_widget.frontends.torch.memory import (
@@ -76,6 +77,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.failure: Exception | None = None
         self._device, self._virtual, self._recover = device, virtual, recover
+        self._strict = strict
         self._places, self._boundary = places, boundary
         self._memory = Memory(registered, virtual=virtual, strict=strict)
         self._packed = packed or {}
@@ -127,6 +129,17 @@ class Tracer(TorchFunctionMode):
                     yield
         finally:
             self._times = outer
+
+    def ask(self, condition: Any) -> bool | None:
+        """Whether a condition holds; `None` where nobody knows, and nothing is assumed."""
+        strict, self._strict = self._strict, True
+        try:
+            with self.inside():
+                return bool(condition)
+        except Incomplete:
+            return None
+        finally:
+            self._strict = strict
 
     def here(self) -> int:
         """The index of the next call."""
@@ -308,9 +321,24 @@ class Tracer(TorchFunctionMode):
         try:
             return self._replay.run(call.function, call.args, call.kwargs)
         except Unknown as unknown:
+            answer = None if self._strict else self._assume(call, function.word)
+            if answer is not None:
+                return answer
             raise Incomplete(
                 f"{function.word} at {_place(call)} asks for data, but {unknown}"
             ) from unknown
+
+    def _assume(self, call: Call, word: str) -> Any:
+        """An answer for a model without values, noted."""
+        memory = self._memory
+        asked = call.reads[0].value if call.reads else None
+        creator = None if asked is None else memory.creators[asked]
+        made_by = "" if creator is None else self._calls[creator].target.rsplit(".", 1)[-1]
+        truth = asked is not None and memory.values[asked].dtype is torch.bool
+        answer = assumed(word, made_by.strip("_"), truth=truth)
+        if answer is not None:
+            self._note(f"the model has no values: {answer} is assumed where it asks for data", call)
+        return answer
 
     def _run_real(self, call: Call, slots: list[Slot]) -> Any:
         find = self._memory.object_of
@@ -379,15 +407,36 @@ class Tracer(TorchFunctionMode):
         try:
             result = call.function(*args, **kwargs)
         except Exception as error:
-            if not self._recover:
-                raise
-            return self._run_replayed(call, slots, error)
+            result, key = self._run_with_sizes(call, slots), None
+            if result is None:
+                if not self._recover:
+                    raise
+                return self._run_replayed(call, slots, error)
         written = [s for s, v in zip(slots, before, strict=True) if version(s.twin) != v]
         if key is not None and not written and self._memory.is_fresh(result):
             MEMO.put(key, result)
         elif key is not None and self._is_in_place(call, result, written, slots):
             MEMO.put_spec(key, IN_PLACE)
         return self._record(call, result, written + unseen)
+
+    def _run_with_sizes(self, call: Call, slots: list[Slot]) -> Any:
+        """The result of a call that is given sizes as tensors, which meta ones cannot tell."""
+        sizes = {
+            slot.index
+            for slot in slots
+            if slot.storage.known and slot.object.dim() == 0 and not slot.object.is_floating_point()
+        }
+        if not sizes:
+            return None
+        memory = self._memory
+
+        def find(ref: Ref) -> torch.Tensor:
+            return memory.private_of(ref) if ref.value in sizes else memory.twin_of(ref)
+
+        try:
+            return call.function(*fill(call.args, find), **fill(call.kwargs, find))
+        except _META_FAILURES:
+            return None
 
     def _run_replayed(self, call: Call, slots: list[Slot], cause: Exception | None) -> Any:
         """Run a call on real values, because its shapes depend on them or meta cannot run it."""
@@ -396,9 +445,13 @@ class Tracer(TorchFunctionMode):
         try:
             real, written, known = self._replay.perform(call)
         except Unknown as unknown:
-            raise cause or Incomplete(f"{call.target} asks for data, but {unknown}") from unknown
+            if cause is not None and self._strict:
+                raise cause from unknown
+            said = f"{call.target} at {_place(call)} asks for data, but {unknown}"
+            raise Incomplete(said) from unknown
         except Exception as error:
-            self.failure = error
+            if not torch.is_grad_enabled():  # a replay takes no gradients
+                self.failure = error
             raise
 
         def virtual(tensor: torch.Tensor) -> torch.Tensor:
