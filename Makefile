@@ -50,7 +50,8 @@ bench: setup chromium ## speed and size beside what they are compared with
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
 
-accuracy: setup ## predictions against real files and times; writes docs/accuracy.md, devices.md
+accuracy: setup ## counts, sizes, times against real ones; writes docs/{counting,accuracy,devices}.md
+	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_counts
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
 	PYTHONPATH=tests $(RUN) -m benchmarks.modelled_devices --write docs/devices.md
 

@@ -26,5 +26,6 @@ WORDS: Mapping[str, Callable[[Graph, Op], tuple[int, int]]] = MappingProxyType(
         "istft": count_inverse_frames,
         "grouped_mm": count_grouped,
         "scaled_grouped_mm": count_grouped,
+        "grouped_mm_fallback": count_grouped,
     }
 )

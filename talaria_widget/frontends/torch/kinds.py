@@ -73,7 +73,7 @@ _BY_FORM: tuple[tuple[str, Entry], ...] = (
         Entry("matmul", forms.plain),
     ),
     (
-        "grouped_mm scaled_grouped_mm",
+        "grouped_mm scaled_grouped_mm grouped_mm_fallback",
         Entry("matmul", settings.grouped, "input mat2 offs"),
     ),
     ("scaled_dot_product_attention", Entry("attention", forms.attention, _ATTENTION)),
@@ -131,9 +131,10 @@ _BY_FORM: tuple[tuple[str, Entry], ...] = (
     ),
     ("upsample_nearest", Entry("resize", settings.constant(mode="nearest"))),
     ("upsample_bilinear", Entry("resize", settings.constant(mode="bilinear"))),
+    ("grid_sample", Entry("resize", settings.settings(mode="bilinear"), "input grid mode")),
     (
-        "grid_sample",
-        Entry("resize", settings.settings(mode="bilinear"), "input grid mode"),
+        "grid_sampler grid_sampler_2d grid_sampler_3d",
+        Entry("resize", settings.constant(mode="bilinear")),
     ),
     ("affine_grid affine_grid_generator", Entry("resize", forms.plain)),
     (
@@ -319,6 +320,7 @@ _SPACES = (
     "torch.ops.aten",
     "torch.ops.higher_order",
     "torchvision",
+    "transformers",
     "higher_order",
     "aten",
 )
