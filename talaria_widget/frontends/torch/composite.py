@@ -58,4 +58,13 @@ def _is_plain(value: Any) -> bool:
 
 
 _CUSTOM = Entry("unknown", custom)
-_ENTRIES = {"torch.vmap": Entry("control", _inlined), **FORMS}
+# How samples of different lengths are laid beside one another, and taken apart.
+_NESTED = """
+    torch._nested_tensor_from_tensor_list torch._nested_view_from_jagged torch._nested_get_values
+    torch.nested.to_padded_tensor torch._nested_from_padded_tensor torch.Tensor.to_padded_tensor
+"""
+_ENTRIES = {
+    "torch.vmap": Entry("control", _inlined),
+    **dict.fromkeys(_NESTED.split(), Entry("movement", forms.movement)),
+    **FORMS,
+}

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import torch
 from torch.utils import _pytree as pytree
 
-from talaria_widget.frontends.torch.memory import Incomplete
-
 
 class Runner(Protocol):
     """What a trace offers to control flow."""
@@ -20,6 +18,9 @@ class Runner(Protocol):
 
     def here(self) -> int:
         """The index of the next call."""
+
+    def ask(self, condition: Any) -> bool | None:
+        """Whether a condition holds; `None` where nobody knows, and nothing is assumed."""
 
     def fold(self, starts: Sequence[int]) -> None:
         """Say that a round began at each of these calls, and the last one ends here."""
@@ -40,13 +41,12 @@ def _cond(
     false_fn: Callable[..., Any],
     operands: Sequence[Any] = (),
 ) -> Any:
-    try:
-        with runner.inside():
-            chosen = bool(pred)
-        runner.note(f"torch.cond took its {'first' if chosen else 'second'} branch")
-    except Incomplete:
+    chosen = runner.ask(pred)
+    if chosen is None:
         chosen = True
         runner.note("torch.cond is assumed to take its first branch, for its condition is unknown")
+    else:
+        runner.note(f"torch.cond took its {'first' if chosen else 'second'} branch")
     taken, other = (true_fn, false_fn) if chosen else (false_fn, true_fn)
     with runner.inside():
         result = taken(*operands)
@@ -70,9 +70,8 @@ def _while_loop(
     with runner.inside():
         while True:
             starts.append(runner.here())
-            try:
-                goes_on = bool(cond_fn(*carried, *additional))
-            except Incomplete:
+            goes_on = runner.ask(cond_fn(*carried, *additional))
+            if goes_on is None:
                 runner.note("nobody knows how often torch.while_loop runs; its body is read once")
                 with runner.inside(None):
                     return _tuple(body_fn(*carried, *additional))

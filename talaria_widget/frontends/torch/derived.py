@@ -36,19 +36,23 @@ class Derived:
     def own(self, call: Call, entry: Entry) -> tuple[Call, tuple[Ref, ...]]:
         """A layer's call with its parameter in place of the weight computed from it.
 
-        The second part is the computed weight, which the layer reads.
+        The second part is the computed weight, which the layer reads; a view is not computed.
         """
         weight = self._weight(call, entry)
         parameter = None if weight is None else self._parameter(weight)
         if weight is None or parameter is None:
             return call, ()
         swap = {weight: Ref(parameter, 0)}
+        is_view = (
+            self._values[weight.value].storage == self._values[parameter].storage
+            and not weight.version
+        )
 
         def find(ref: Ref) -> Ref:
             return swap.get(ref, ref)
 
         args, kwargs = fill(call.args, find), fill(call.kwargs, find)
-        return replace(call, args=args, kwargs=kwargs), (weight,)
+        return replace(call, args=args, kwargs=kwargs), () if is_view else (weight,)
 
     def _weight(self, call: Call, entry: Entry) -> Ref | None:
         names = entry.names.split()
@@ -61,6 +65,8 @@ class Derived:
     def _parameter(self, weight: Ref) -> int | None:
         """The one parameter behind a value that has its shape."""
         shape = self._values[weight.value].shape
+        if self._values[weight.value].role == "parameter":
+            return weight.value if weight.version else None
         behind = self._behind.get(weight.value, frozenset())
         found = [index for index in behind if self._values[index].shape == shape]
         return found[0] if len(found) == 1 else None

@@ -210,8 +210,7 @@ class Memory:
         self.slots.append(slot)
         self._by_id[id(tensor)] = slot
         self.creators.append(creator)
-        stride = tensor.stride() if tensor.layout is torch.strided else ()
-        shape = tuple(tensor.shape)
+        shape, stride = _extent(tensor)
         self.values.append(
             Value(slot.index, role, name, shape, stride, tensor.dtype, storage.index, kept)
         )
@@ -232,6 +231,19 @@ def meta_like(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         raise Incomplete(f"a tensor of layout {tensor.layout} has no meta twin")
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META)
+
+
+def _extent(tensor: torch.Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A tensor's shape and stride; a nested one's rows of all samples, one after another."""
+    if not tensor.is_nested:
+        stride = tensor.stride() if tensor.layout is torch.strided else ()
+        return tuple(tensor.shape), stride
+    if tensor.layout is torch.jagged:
+        return tuple(tensor.values().shape), ()
+    sizes = tensor._nested_tensor_size().tolist()
+    rows, rest = sum(size[0] for size in sizes), sizes[0][1:] if sizes else []
+    alike = all(size[1:] == rest for size in sizes)
+    return (rows, *rest) if alike else (tensor.numel(),), ()
 
 
 def _storage_key(tensor: torch.Tensor) -> int:

@@ -35,12 +35,13 @@ class Namer:
         word = call.target.rsplit(".", 1)[-1].strip("_").lower()
         unnamed = f"{call.path}/{word}" if call.path else word
         owners = {_owner(weight) for weight in weights}
-        if not owners or form.kind == "movement" or word in _FOR_A_LAYER:
+        prepares = word in _FOR_A_LAYER or (call.mutated and not call.depends)
+        if not owners or form.kind == "movement" or prepares:
             return unnamed
         if any(weight in self._shared for weight in weights) or len(owners) > 1:
             return call.path or unnamed
         if len(weights) == 1:
-            return weights[0].removesuffix(".weight") or unnamed
+            return weights[0].removesuffix("weight").removesuffix(".") or unnamed
         if not form.main and form.kind not in ("norm", "activation"):
             return (call.path if call.depends else "") or unnamed
         return owners.pop() or call.path or unnamed

@@ -106,6 +106,8 @@ class _Writer:
         origin = None if call.repeats is None else self._origins.get(call.repeats)
         if origin is not None:
             self._repeat(call, *origin)
+        elif _word(call) == "backward":
+            self._write(call)
         elif call.constant or not (call.writes or call.mutated):
             self._fold(call)
         elif _is_noise(call):
