@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,34 +12,43 @@ import numpy as np
 import torch
 from torch import nn
 
-_CONTAINERS = (dict, list, set, deque)
-_NOTHING = ()
-_Saved = list[tuple[Any, Any]]
+from talaria_widget.frontends.torch.state import NOTHING, find_state
+
+_FOREIGN = ("torch.", "builtins", "typing", "abc")
 
 
 @contextmanager
 def preserve(model: nn.Module, *, spare: bool = False) -> Iterator[None]:
     """Put back, when the block ends, all that a forward may have changed.
 
-    Restored: every module's attributes, the dicts, lists and sets among them (however
-    nested), and the random state of torch, numpy and Python. A tensor whose values changed
-    cannot be put back; that is warned of, unless the model is a spare copy.
+    Restored: the attributes of every module, of its class, and of the plain objects it holds;
+    the dicts, lists and sets among them (however nested); torch's default dtype; and the
+    random state of torch, numpy, Python and the generators that the model holds. A tensor
+    whose values changed cannot be put back; that is warned of, unless the model is a spare
+    copy.
     """
     modules = list(model.modules())
-    saved = _containers(modules)
+    classes = _class_attributes(modules)
+    held = find_state([*(vars(module) for module in modules), *(dict(c) for _, c in classes)])
     versions = [
         (tensor, _version(tensor))
         for module in modules
         for tensor in (*module._parameters.values(), *module._buffers.values())
         if tensor is not None
     ]
+    dtype = torch.get_default_dtype()
     python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     accelerator = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:
         yield
     finally:
-        for container, content in saved:
+        for kind, attributes in classes:
+            _put_class_back(kind, attributes)
+        for container, content in held.containers:
             _put_back(container, content)
+        for put, state in held.generators:
+            put(state)
+        torch.set_default_dtype(dtype)
         random.setstate(python)
         np.random.set_state(numpy_state)
         torch.set_rng_state(cpu)
@@ -57,29 +65,26 @@ def _version(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
-def _containers(modules: list[nn.Module]) -> _Saved:
-    saved: _Saved = []
-    seen: set[int] = set()
-    for module in modules:
-        _save(module.__dict__, saved, seen)
-    return saved
+def _class_attributes(modules: list[nn.Module]) -> list[tuple[type, dict[str, Any]]]:
+    """The attributes of the modules' own classes, torch's aside."""
+    classes = {kind: None for module in modules for kind in type(module).__mro__}
+    return [
+        (kind, dict(vars(kind)))
+        for kind in classes
+        if kind is not object and not kind.__module__.startswith(_FOREIGN)
+    ]
 
 
-def _save(container: Any, saved: _Saved, seen: set[int]) -> None:
-    if id(container) in seen:
-        return
-    seen.add(id(container))
-    saved.append((container, container.copy()))
-    for item in container.values() if isinstance(container, dict) else container:
-        if isinstance(item, _CONTAINERS):
-            if item:
-                _save(item, saved, seen)
-            else:
-                saved.append((item, _NOTHING))
+def _put_class_back(kind: type, content: dict[str, Any]) -> None:
+    for name in [name for name in vars(kind) if name not in content]:
+        delattr(kind, name)
+    for name, value in content.items():
+        if not name.startswith("__") and vars(kind).get(name) is not value:
+            setattr(kind, name, value)
 
 
 def _put_back(container: Any, content: Any) -> None:
-    if content is _NOTHING:
+    if content is NOTHING:
         if container:
             container.clear()
     elif isinstance(container, dict):
