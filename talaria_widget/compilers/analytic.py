@@ -119,8 +119,9 @@ def _free_flops(graph: Graph, group: Group, work: list[Work]) -> int:
     anchor = work[group.anchor]
     free = (anchor.flops or 0) - 2 * (anchor.macs or 0)
     for i in group.ops:
-        limit = graph.ops[i].word in LIMITS or graph.ops[i].word == "add"
-        if i in group.folded or (i != group.anchor and (limit or integer)):
+        word = graph.ops[i].word
+        limit = word in LIMITS or word == "add" or (integer and word != "dynamicquantizelinear")
+        if i in group.folded or (i != group.anchor and limit):
             free += work[i].flops or 0
     return free
 

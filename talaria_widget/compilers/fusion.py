@@ -65,7 +65,7 @@ def fuse(graph: Graph) -> Fusion:
     groups: list[Group] = []
     users = Counter(name for op in graph.ops for name in set(op.weights))
     outputs = set(_resolve(graph.outputs, aliases)) | _leave_a_loop(graph, aliases)
-    makers = {op.outputs[0]: i for i, op in enumerate(graph.ops) if len(op.outputs) == 1}
+    makers = {name: i for i, op in enumerate(graph.ops) for name in op.outputs}
     state = _State(graph, aliases, constants, readers, outputs, users, makers)
     # An integer product takes what turns its sums back before anything else can.
     for i in sorted(kept, key=lambda k: not _is_integer_product(graph.ops[k])):
@@ -252,7 +252,19 @@ def _integer(state: _State, i: int, taken: set[int]) -> Group:
         ops.append(step)
         if ending:
             break
+    before = state.makers.get(graph.ops[i].inputs[0]) if graph.ops[i].inputs else None
+    if before is not None and _is_own_quantizer(state, before, ops, taken):
+        ops.insert(1, before)
     return Group(tuple(ops), kind)
+
+
+def _is_own_quantizer(state: _State, i: int, ops: Sequence[int], taken: set[int]) -> bool:
+    """Whether an op quantizes, as it runs, what only these ops read (DynamicQuantizeMatMul)."""
+    op = state.graph.ops[i]
+    if op.word != "dynamicquantizelinear" or i in taken or len(ops) < 2:
+        return False
+    readers = {r for name in op.outputs for r in state.readers.get(name, ())}
+    return readers <= set(ops) and not state.outputs.intersection(op.outputs)
 
 
 def _lone_maker(state: _State, tensor: str, taken: set[int]) -> int | None:

@@ -14,6 +14,10 @@ from talaria_widget.graph import Source
 # Stripped from a weight's name, once each and in this order.
 _SUFFIXES = (
     "_quantized",
+    "_DQ_Q4",
+    "_DQ_Q8",
+    "_Q4",
+    "_Q8",
     "/ReadVariableOp:0",
     "/ReadVariableOp",
     ".weight",
@@ -116,9 +120,11 @@ def module_classes(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parsed(metadata: Mapping[str, str], key: str) -> list[str]:
+    if key not in metadata:
+        return []
     try:
-        value = ast.literal_eval(metadata.get(key, "[]"))
-    except (SyntaxError, ValueError):
+        value = ast.literal_eval(metadata[key])
+    except (MemoryError, RecursionError, SyntaxError, ValueError):
         return []
     return [str(item) for item in value] if isinstance(value, list) else []
 
