@@ -399,6 +399,21 @@ class TestChild:
         assert answer["slow"] and "more than" in answer["error"]
         assert "shapes" in worker.ask("infer", [proto.SerializeToString()])
 
+    def test_an_interrupt_does_not_mix_up_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        proto = model([helper.make_node("Relu", ["x"], ["y"])], [X], ["y"])
+        capture(proto)
+        first = worker._process
+
+        def interrupted(*_: Any) -> bytes:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "_exchange", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                capture(proto)
+        assert first is not None and first.poll() is not None
+        assert capture(proto).tensors["y"].shape == (2, 4)
+
     def test_a_crash_leaves_a_partial_report_and_a_note(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -54,15 +54,19 @@ def ask(
         timer = threading.Timer(seconds, _expire, (process, expired))
         timer.daemon = True
         timer.start()
-        header = {"task": task, "sizes": [len(blob) for blob in blobs], **request}
+        sizes = [len(blob) for blob in blobs]
+        header = {"task": task, "sizes": sizes, "seconds": seconds, **request}
+        line = b""
         try:
             line = _exchange(process, header, blobs)
         finally:
             timer.cancel()
+            # Interrupted, it would answer this request when it is asked the next.
+            if not line:
+                stop()
         if line:
             answer: Answer = json.loads(line)
             return answer
-        stop()
         if expired.is_set():
             return {"error": f"it took more than {seconds:g} seconds", "slow": True}
         return {"error": f"the process ended (status {process.returncode})"}
@@ -109,6 +113,7 @@ def _alive() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment,
+        start_new_session=True,
     )
     return _process
 
