@@ -91,7 +91,7 @@ def _t5() -> Built:
 def _recurrent(kind: type[nn.Module], **settings: Any) -> Callable[[], Built]:
     def make() -> Built:
         torch.manual_seed(0)
-        return kind(64, 128, batch_first=True, **settings).eval(), (torch.randn(4, 50, 64),), {}
+        return kind(64, 128, batch_first=True, **settings).eval(), (torch.randn(1, 50, 64),), {}
 
     return make
 
@@ -273,17 +273,17 @@ WORKED: tuple[Worked, ...] = (
     ),
     Worked(
         "LSTM",
-        "4 x 50 x 64: 2 layers of 128, both directions",
+        "1 x 50 x 64: 2 layers of 128, both directions",
         _recurrent(nn.LSTM, num_layers=2, bidirectional=True),
-        {"first layer": "4·50·2·4·128·(64 + 128)", "second layer": "4·50·2·4·128·(256 + 128)"},
+        {"first layer": "50·2·4·128·(64 + 128)", "second layer": "50·2·4·128·(256 + 128)"},
         "fvcore, calflops and FlopCounterMode say 0: they have no formula for the operator. "
         "torchinfo is right, and counts biases as multiply-adds.",
     ),
     Worked(
         "GRU",
-        "4 x 50 x 64: 1 layer of 128",
+        "1 x 50 x 64: 1 layer of 128",
         _recurrent(nn.GRU),
-        {"layer": "4·50·3·128·(64 + 128)"},
+        {"layer": "50·3·128·(64 + 128)"},
         "As the LSTM, but on a CPU torch runs a GRU as plain products, which FlopCounterMode sees.",
     ),
 )

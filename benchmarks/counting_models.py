@@ -37,7 +37,8 @@ class Case:
         """Multiply-adds that torchvision publishes for this constructor at this input."""
         if self.weights is None:
             return None
-        return float(getattr(models(), self.weights).DEFAULT.meta["_ops"]) * 1e9
+        place = models() if hasattr(models(), self.weights) else models().video
+        return float(getattr(place, self.weights).DEFAULT.meta["_ops"]) * 1e9
 
 
 @cache

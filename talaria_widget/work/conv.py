@@ -16,12 +16,8 @@ def count_conv(graph: Graph, op: Op) -> tuple[int, int]:
     """MACs = outputs x (C_in / groups) x kernel positions; a bias adds one FLOP per output.
 
     The weight is (C_out, C_in / groups, *kernel), so its shape without the first axis is the
-    cost of one output, whatever the groups. `attrs["contraction"]` says it where the kernel is
-    packed out of sight; such a kernel has a bias.
+    cost of one output, whatever the groups.
     """
-    if "contraction" in op.attrs:
-        outputs = output_size(graph, op)
-        return outputs * int(op.attrs["contraction"]), outputs
     kernel, biased = _kernel(graph, op)
     outputs = output_size(graph, op)
     return outputs * prod(kernel[1:]), outputs * biased

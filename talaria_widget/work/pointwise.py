@@ -45,6 +45,8 @@ ELEMENTWISE: dict[str, int] = {
     **dict.fromkeys(["dropout", "dropout1d", "dropout2d", "dropout3d", "native_dropout"], _DROPOUT),
     **dict.fromkeys(("feature_dropout",), _DROPOUT),
     **dict.fromkeys(["alpha_dropout", "feature_alpha_dropout"], _DROPOUT + 2),
+    "add_relu": 2,
+    "mul_relu": 2,
     "addcmul": 3,  # a + value b c
     "addcdiv": 3,  # a + value b / c
     "clamp": 2,  # min(max(x, low), high)

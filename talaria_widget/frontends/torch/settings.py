@@ -11,11 +11,10 @@ from talaria_widget.frontends.torch.forms import (
     Builder,
     Form,
     Operands,
-    conv,
     main_weights,
     plain,
 )
-from talaria_widget.frontends.torch.recording import references
+from talaria_widget.frontends.torch.layers import conv
 from talaria_widget.graph import Kind
 
 
@@ -129,44 +128,6 @@ def deformable(kind: Kind, given: Operands) -> Form:
         "masked": bool(masked),
     }
     return Form(kind, inputs, weights, attrs, main_weights(given, {weight: 0}))
-
-
-def quantized_linear(kind: Kind, given: Operands) -> Form:
-    """A layer whose weight is packed, out of sight: its length is that of the input's rows."""
-    attrs = {"contraction": given.shape(given["input"])[-1], "precision": "int8"}
-    return replace(plain(kind, given), attrs=attrs)
-
-
-def quantized_conv(kind: Kind, given: Operands) -> Form:
-    """A convolution whose kernel is packed, out of sight, but can be asked for."""
-    kernel = tuple(given["packed"].unpack()[0].shape)
-    form = plain(kind, given)
-    attrs = {
-        "kernel": kernel[2:],
-        "groups": given.shape(given["input"])[1] // kernel[1],
-        "contraction": prod(kernel[1:]),
-        "precision": "int8",
-    }
-    return replace(form, attrs=attrs)
-
-
-def quantized_recurrent(kind: Kind, given: Operands) -> Form:
-    """A recurrent layer whose weights are packed: its sizes are those of its states."""
-    call = given.call
-    shape = given.shape(call.args[0])
-    state = given.shape(next(references(call.args[1])))
-    steps, batch = (shape[1], shape[0]) if call.args[8] else (shape[0], shape[1])
-    attrs = {
-        "mode": call.target.rsplit("_", 1)[-1],
-        "steps": steps,
-        "batch": batch,
-        "hidden": state[-1],
-        "layers": call.args[4],
-        "directions": 2 if call.args[7] else 1,
-        "bias": bool(call.args[3]),
-        "precision": "int8",
-    }
-    return replace(plain(kind, given), attrs=attrs)
 
 
 def convolution(kind: Kind, given: Operands) -> Form:
