@@ -183,8 +183,8 @@ WORKED: tuple[Worked, ...] = (
             "feed-forward": "12·197·2·768·3072",
             "head": "768·1000",
         },
-        "torchinfo is wrong by a factor of a hundred: it multiplies a linear layer's weights "
-        "by the batch and not by the tokens, and attention not at all. fvcore and calflops "
+        "torchinfo is wrong by a factor of a hundred: it counts each weight of a linear layer "
+        "once per picture and not per token, and attention not at all. fvcore and calflops "
         "leave out the two products of attention. FlopCounterMode leaves out the whole of "
         "`MultiheadAttention`, which on a CPU runs as one fused operator without a formula. "
         "ptflops is right, and adds norms and activations. torchvision publishes 17.564 G.",
@@ -241,9 +241,8 @@ WORKED: tuple[Worked, ...] = (
             "active experts": "4·128·2·3·512·1536",
             "head": "128·512·32000",
         },
-        "All leave out the experts, half of the work, which run as one operator "
-        "(`torch._grouped_mm`); FlopCounterMode's formula is not reached on a CPU. Attention "
-        "as above.",
+        "All leave out the experts, half of the work, which run as one operator without a "
+        "formula (`torch._grouped_mm`), and attention as above.",
     ),
     Worked(
         "T5-small",
@@ -256,7 +255,8 @@ WORKED: tuple[Worked, ...] = (
             "decoder, feed-forward": "6·8·2·512·2048",
             "head": "8·512·32128",
         },
-        "As BERT: attention is left out; torchinfo counts one token in place of all.",
+        "As BERT: attention is left out. torchinfo counts each weight once, tables of "
+        "embeddings too.",
     ),
     Worked(
         "Transformer encoder",
@@ -277,7 +277,8 @@ WORKED: tuple[Worked, ...] = (
         _recurrent(nn.LSTM, num_layers=2, bidirectional=True),
         {"first layer": "50·2·4·128·(64 + 128)", "second layer": "50·2·4·128·(256 + 128)"},
         "fvcore, calflops and FlopCounterMode say 0: they have no formula for the operator. "
-        "torchinfo is right, and counts biases as multiply-adds.",
+        "torchinfo and ptflops are right, and count biases as multiply-adds; ptflops the "
+        "gates' functions too.",
     ),
     Worked(
         "GRU",

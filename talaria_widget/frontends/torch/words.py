@@ -13,14 +13,14 @@ BY_KIND: Mapping[Kind, str] = {
         threshold glu expit
     """,
     "elementwise": """
-        add add_relu sub subtract mul mul_relu multiply div divide true_divide floordiv floor_divide pow float_power
-        rsub neg negative positive pos abs absolute exp exp2 expm1 log log2 log10 log1p sqrt rsqrt
-        square reciprocal sin cos tan asin acos atan atan2 arctan2 sinh cosh asinh acosh atanh
-        arcsin arccos arctan arccosh arcsinh arctanh erf erfc erfcx erfinv lgamma digamma floor
-        ceil round trunc frac fix sign sgn signbit clamp clip clamp_min clamp_max maximum minimum
-        fmax fmin fmod remainder mod imod rmod lerp addcmul addcdiv where masked_fill
-        masked_scatter eq ne lt le gt ge greater less greater_equal less_equal not_equal
-        logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
+        add add_relu sub subtract mul mul_relu multiply div divide true_divide floordiv
+        floor_divide pow float_power rsub neg negative positive pos abs absolute exp exp2 expm1 log
+        log2 log10 log1p sqrt rsqrt square reciprocal sin cos tan asin acos atan atan2 arctan2 sinh
+        cosh asinh acosh atanh arcsin arccos arctan arccosh arcsinh arctanh erf erfc erfcx erfinv
+        lgamma digamma floor ceil round trunc frac fix sign sgn signbit clamp clip clamp_min
+        clamp_max maximum minimum fmax fmin fmod remainder mod imod rmod lerp addcmul addcdiv where
+        masked_fill masked_scatter eq ne lt le gt ge greater less greater_equal less_equal
+        not_equal logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
         bitwise_not bitwise_left_shift bitwise_right_shift invert and or xor ixor ior iand rxor
         lshift rshift ilshift irshift rlshift rrshift isnan isinf isfinite isneginf isposinf isreal
         isclose heaviside hypot logaddexp logaddexp2 nan_to_num dropout dropout1d dropout2d
@@ -31,13 +31,13 @@ BY_KIND: Mapping[Kind, str] = {
         igammac gammainc gammaincc gammaln mvlgamma multigammaln polygamma psi zeta i0 i0e i1 i1e
         ndtr ndtri log_ndtr airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_i0
         modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0
-        scaled_modified_bessel_k1 spherical_bessel_j0 chebyshev_polynomial_t
-        chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w
-        hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p
-        shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
-        shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w quantize_per_tensor
-        quantize_per_tensor_dynamic quantize_per_channel dequantize
-        fake_quantize_per_tensor_affine fake_quantize_per_channel_affine
+        scaled_modified_bessel_k1 spherical_bessel_j0 chebyshev_polynomial_t chebyshev_polynomial_u
+        chebyshev_polynomial_v chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he
+        laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_t
+        shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v
+        shifted_chebyshev_polynomial_w quantize_per_tensor quantize_per_tensor_dynamic
+        quantize_per_channel dequantize fake_quantize_per_tensor_affine
+        fake_quantize_per_channel_affine
     """,
     "reduction": """
         sum mean prod amax amin argmax argmin all any std var std_mean var_mean norm vector_norm
