@@ -14,9 +14,11 @@ linear          x; weight, bias?            the weight's `channel_axis` is its o
 matmul          a, b (or all operands)      equation: str for an einsum, absent for a product a @ b;
                                             operands: every operand, weights among them, in order
 attention       q, k, v, mask?; weights     causal: bool; heads: int, query_first: bool when it
-                                            also projects (its weights are those projections)
+                                            also projects (its weights are those projections);
+                                            operands: q, k, v, mask where one of them is stored
 recurrent       x, states...; weights       mode: "lstm" | "gru" | "rnn"; steps, batch, hidden,
-                                            layers, directions: int
+                                            layers, directions: int; projection: int where the
+                                            state is projected
 embedding       indices; weight             -
 norm            x; scale?, bias?, mean?...  statistics: bool (computed here, or stored)
 pool            x                           kernel: tuple; mode: "max" | "avg"
