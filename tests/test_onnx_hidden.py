@@ -103,6 +103,17 @@ class TestParameters:
         proto = model(nodes, inputs, ["y"], {"s": np.asarray([4, 3])})
         assert capture(proto).parameters == 4 * 3
 
+    def test_what_a_runtime_computes_as_it_loads_is_not_stored(self) -> None:
+        nodes = [
+            product("x", "w", output="h"),
+            helper.make_node("Cos", ["angles"], ["wave"]),
+            helper.make_node("Mul", ["h", "wave"], ["y"]),
+        ]
+        stored = {"w": ones(4, 300), "angles": ones(300)}
+        report = talaria.analyze(model(nodes, [X], ["y"], stored), device="cpu-avx2")
+        assert report.totals["size_bytes"] == 4 * 4 * 300
+        assert report.totals["macs"] == 2 * 4 * 300
+
     def test_sparse_ones_have_the_size_of_what_they_keep(self) -> None:
         values = numpy_helper.from_array(ones(6), "w")
         indices = numpy_helper.from_array(np.arange(6), "i")

@@ -187,8 +187,7 @@ def test_each_stored_tensor_has_the_bytes_of_the_file(
     left = {key: size for key, size in payload.items() if key not in held}
     assert all(key.startswith("scale") or key.endswith("shape") for key in left)
     report = talaria.analyze(path)
-    factors = 4 if any(key.startswith("scale") for key in left) else 0
-    assert report.totals["size_bytes"] == sum(held.values()) + factors
+    assert report.totals["size_bytes"] == sum(held.values())
 
 
 @pytest.mark.parametrize(("name", "style"), CASES)
@@ -324,6 +323,34 @@ class TestPrices:
         by_type = dict(zip(frame["type"], frame["option"], strict=True))
         assert by_type["conv 3×3 · int8"] == "int8 (as stored)"
         assert by_type["quantizelinear"] == "as stored"
+
+    @pytest.mark.parametrize("device", ["cpu-avx2", "raspberry-pi-5", "nvidia-h100"])
+    def test_weights_alone_cost_what_their_option_costs(self, device: str) -> None:
+        """A file with 8-bit weights that compute as floats, and the float file marked so."""
+        make = helper.make_node
+        layer = make("MatMul", ["x", "fc.weight"], ["y"])
+        marked = talaria.analyze(
+            model([layer], {"x": (4, 256)}, {"fc.weight": numbers(256, 512)}),
+            recipe={"*": talaria.Quantize(8)},
+            device=device,
+        )
+        nodes = [
+            make("DequantizeLinear", ["fc.weight", "s", "z"], ["w"], axis=1),
+            make("MatMul", ["x", "w"], ["y"]),
+        ]
+        stored = {
+            "fc.weight": np.ones((256, 512), np.int8),
+            "s": numbers(512),
+            "z": np.zeros(512, np.int8),
+        }
+        written = talaria.analyze(model(nodes, {"x": (4, 256)}, stored), device=device)
+        assert not marked.refused
+        assert written.after.latency.point == pytest.approx(marked.after.latency.point, rel=0.01)
+        plain = talaria.analyze(
+            model([layer], {"x": (4, 256)}, {"fc.weight": numbers(256, 512)}), device="cpu-avx2"
+        )
+        if device == "cpu-avx2":
+            assert written.totals["latency_s"] > plain.totals["latency_s"]
 
     def test_every_device_prices_it(self, wide: onnx.ModelProto) -> None:
         for name in talaria.devices():

@@ -222,7 +222,7 @@ def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
         layer = graph.ops[first.get(i, i)]
         for name in (*op.weights, *op.inputs):
             tensor = graph.tensors[name]
-            if tensor.role not in roles or tensor.nbytes is None:
+            if tensor.role not in roles or not tensor.nbytes:
                 continue
             leader = name if tensor.role == "weight" else _leader(graph, layer, op, tensor)
             known = stored.get(name)

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from talaria_widget.frontends.onnx.flatten import label_of
-from talaria_widget.frontends.onnx.known import Known
+from talaria_widget.frontends.onnx.known import COMPUTED, Known
 from talaria_widget.frontends.onnx.names import (
     module_classes,
     module_path,
@@ -107,6 +107,8 @@ def _op(built: Built, step: Step) -> Op:
     attrs["node"] = label
     if step.context.times != 1:
         attrs["times"] = step.context.times
+    if any(_is_decoded(known, node, slot) for slot in operator.weights):
+        attrs["decoded"] = True
     if operator.kind == "matmul" and weights:
         attrs["operands"] = tuple(order)
     _enter_outputs(built, node)
@@ -198,6 +200,12 @@ def _attributes(
         return {}
 
 
+def _is_decoded(known: Known, node: onnx.NodeProto, slot: int) -> bool:
+    """Whether the weight in an input slot is integers that a DequantizeLinear turns to numbers."""
+    entry = known.stored.get(node.input[slot]) if slot < len(node.input) else None
+    return entry is not None and entry.decoded
+
+
 def _single(known: Known, node: onnx.NodeProto, slot: int) -> float | None:
     """The number in an input slot, where it is known and one."""
     name = node.input[slot] if slot < len(node.input) else ""
@@ -279,7 +287,8 @@ def _enter_input(built: Built, name: str, entry: Stored | None) -> str:
     is_constant = entry is not None or name in known.values
     role: Role = "constant" if is_constant else "activation"
     shape, dtype = known.shapes.get(resolved), known.dtypes.get(resolved, "unknown")
-    _enter(built, Tensor(resolved, shape, dtype, role))
+    storage = known.storage.get(resolved if entry is None else entry.source)
+    _enter(built, Tensor(resolved, shape, dtype, role, storage=storage))
     return resolved
 
 
@@ -293,13 +302,15 @@ def _enter_stored(built: Built, entry: Stored, role: Role, axis: int | None) -> 
     if earlier is not None and _RANK.get(earlier.role, 0) >= _RANK[role]:
         return
     channel = None if axis is None else entry.source_axis(axis)
+    # A weight that a file makes of one number is a weight that somebody stripped from it.
+    storage = built.known.storage.get(entry.source)
     built.tensors[entry.source] = Tensor(
         entry.source,
         entry.source_shape,
         entry.source_dtype,
         role,
         channel,
-        built.known.storage.get(entry.source),
+        None if storage == COMPUTED else storage,
     )
 
 

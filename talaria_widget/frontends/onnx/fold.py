@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from talaria_widget.frontends.onnx.known import Known, keep, keep_sparse, learn_value
+from talaria_widget.frontends.onnx.known import COMPUTED, Known, keep, keep_sparse, learn_value
 from talaria_widget.frontends.onnx.names import from_code
 from talaria_widget.frontends.onnx.sizes import is_modest
 from talaria_widget.frontends.onnx.steps import Step
@@ -29,7 +29,7 @@ def fold(known: Known, declared: Collection[str]) -> None:
     """
     remaining = []
     for step in known.steps:
-        if step.role not in ("node", "alias") or step.node.domain not in _STANDARD:
+        if step.role not in ("node", "alias") or not _may_be_known(known, step.node):
             remaining.append(step)
         elif _is_known(known, step.node, step.given, declared):
             if step.role == "node":
@@ -38,6 +38,15 @@ def fold(known: Known, declared: Collection[str]) -> None:
             _guess(known, step.node, step.given)
             remaining.append(step)
     known.steps = remaining
+
+
+def _may_be_known(known: Known, node: onnx.NodeProto) -> bool:
+    """Whether a node reads nothing, a size, or anything that is known."""
+    if node.domain not in _STANDARD:
+        return False
+    if not node.input or node.op_type in ("Shape", "Size"):
+        return True
+    return any(n in known.values or n in known.stored or n in known.guesses for n in node.input)
 
 
 def _is_known(
@@ -144,6 +153,8 @@ def _fill(known: Known, node: onnx.NodeProto, given: Mapping[str, Any], trained:
         raise ValueError(shape)
     known.stored[name] = fresh(name, shape, dtype_name(code), constant=not trained)
     known.shapes[name], known.dtypes[name] = shape, dtype_name(code)
+    if not trained:
+        known.storage[name] = COMPUTED
     small = None if trained else evaluate("ConstantOfShape", [sizes], given)
     if small is not None:
         known.values[name] = small

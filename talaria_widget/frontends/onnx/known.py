@@ -14,12 +14,16 @@ from talaria_widget.frontends.onnx.types import Shape, array, dtype_name
 from talaria_widget.frontends.onnx.values import LIMIT, Array
 from talaria_widget.graph import DTYPE_BITS, Storage
 
+COMPUTED = Storage(0)
+"""What a runtime computes as it loads a file: no byte of it is kept."""
+
 
 @dataclass(slots=True)
 class Known:
     """What is known of a graph's values; filled in rounds while it is being read.
 
     `values` hold whatever the inputs are; `guesses` hold for the inputs that the user gave.
+    `decided` has the Ifs and the branches they take, by what decided it.
     `steps` are those that remain to run, `read` what any step or the caller reads.
     """
 
@@ -32,6 +36,7 @@ class Known:
     folded: Counter[str] = field(default_factory=Counter)
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    decided: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     not_tensors: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
 
@@ -84,6 +89,7 @@ def learn_value(known: Known, name: str, value: Array) -> None:
     known.values[name] = value
     known.shapes[name] = value.shape
     known.dtypes[name] = str(value.dtype)
+    known.storage[name] = COMPUTED
 
 
 def is_settled(known: Known, step: Step) -> bool:
