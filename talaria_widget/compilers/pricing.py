@@ -15,14 +15,14 @@ Horowitz, ISSCC 2014.) What is not known is NaN, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from talaria_widget.compilers import stored
+from talaria_widget.compilers import as_stored, stored
 from talaria_widget.compilers.menu import menu
 from talaria_widget.graph import DTYPE_BITS, Graph, Op
 from talaria_widget.hardware import Device, MenuOption
@@ -123,13 +123,17 @@ def _price_rows(
     share = _floats([device.efficiency[c] for c in classes])[:, None]
     slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
     slower = slower.reshape(len(tasks), len(lines))
+    decoding = as_stored.decoding(device, graph, tasks)
+    slower *= np.array([d.slower.get(c, 1.0) for d, c in zip(decoding, classes, strict=True)])[
+        :, None
+    ]
 
-    peak = _rates_of(device.ops_per_s, tasks, lines)
+    peak = as_stored.rates(device.ops_per_s, tasks, lines)
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
     free = _floats([t.free_flops for t in tasks])[:, None]
     rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
     compute = slower * 2 * macs / (peak * share) + rest
-    floating = _floats([_floating(graph, t) for t in tasks])[:, None]
+    floating = _floats([as_stored.floating(graph, t) for t in tasks])[:, None]
     activations = moved * (floating * scale[None, :] + 1 - floating)
     streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
 
@@ -139,6 +143,7 @@ def _price_rows(
     loading = streamed / weight_rate
     decode_s = np.array([m.decode_s for m in lines])[None, :]
     unpacking = decode_s * streamed[:, :1] * 8 / DTYPE_BITS[program.baseline]
+    unpacking = unpacking + _floats([d.seconds for d in decoding])[:, None]
     memory = rates.of(activations)
     if device.prefetch:
         memory = memory + _exposed(np.maximum(compute, memory), loading, counts) * loading
@@ -153,7 +158,7 @@ def _price_rows(
     if device.power_w is not None:
         joules = device.power_w * seconds
     else:
-        mac_j = _rates_of(device.mac_j, tasks, lines)
+        mac_j = as_stored.rates(device.mac_j, tasks, lines)
         chip = np.where(activations <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
         weight_share = ON_CHIP_ENERGY if resident else 1.0
         bits = 8 * (activations * chip + streamed * weight_share)
@@ -184,24 +189,6 @@ def _used(graph: Graph, tasks: Sequence[Task], runs: Array) -> Array:
     read = [(t.work.weight_bytes or 0) / n for t, n in zip(tasks, runs, strict=True)]
     shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
     return _floats(shares)
-
-
-def _rates_of(
-    rates: Mapping[str, float], tasks: Sequence[Task], lines: Sequence[MenuOption]
-) -> Array:
-    """The rate of each line's precision; of its own for a task that the model says it of."""
-    known = [rates.get(line.compute, np.nan) for line in lines]
-    return np.array([[rates.get(t.precision, rate) for rate in known] for t in tasks]).reshape(
-        len(tasks), len(lines)
-    )
-
-
-def _floating(graph: Graph, task: Task) -> float:
-    """The share of the bytes in and out that change with the precision; integers do not."""
-    held = [graph.tensors[name] for name in (*task.inputs, *task.outputs)]
-    sizes = [(t.floating, t.nbytes or 0) for t in held]
-    total = sum(size for _, size in sizes)
-    return sum(size for floating, size in sizes if floating) / total if total else 1.0
 
 
 def _both(a: int | None, b: int | None) -> int | None:

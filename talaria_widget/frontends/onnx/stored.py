@@ -32,8 +32,9 @@ class Stored:
 
     `source` is the tensor in the file, with its own shape and dtype; `shape` and `dtype` are
     of this view; `axes` leads each axis of the view back to the source, `None` once reshaped.
-    `scales` are the tensors that turn integers back into numbers. A `constant` comes from
-    the code rather than from training, as far as a file can tell.
+    `scales` are the tensors that turn integers back into numbers; `decoded` says that a
+    DequantizeLinear does, which runtimes run every time. A `constant` comes from the code
+    rather than from training, as far as a file can tell.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Stored:
     axes: Shape | None
     scales: tuple[str, ...] = ()
     constant: bool = False
+    decoded: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -98,8 +100,8 @@ def view(
         return replace(seen, dtype=to)
     if node.op_type in _QUANTIZING:
         scales = tuple(dict.fromkeys((*seen.scales, *filter(None, node.input[1:]))))
-        to = "float32" if node.op_type == "DequantizeLinear" else "int8"
-        return replace(seen, dtype=to, scales=scales)
+        decoded = node.op_type == "DequantizeLinear"
+        return replace(seen, dtype="float32" if decoded else "int8", scales=scales, decoded=decoded)
     if node.op_type == "Transpose":
         order = given.get("perm") or list(reversed(range(len(seen.shape))))
         axes = None if seen.axes is None else tuple(seen.axes[i] for i in order)
