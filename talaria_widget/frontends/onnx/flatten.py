@@ -189,7 +189,7 @@ def _control(flat: Flat, node: onnx.NodeProto, here: onnx.NodeProto, context: Co
     graphs = {a.name: a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH}
     op_type = node.op_type if node.domain in _STANDARD else ""
     if op_type == "If":
-        _choice(flat, here, _wanted(here, graphs, "then_branch", "else_branch"), context)
+        _choice(flat, node, here, _wanted(here, graphs, "then_branch", "else_branch"), context)
     elif op_type == "Loop":
         _loop(flat, node, here, _wanted(here, graphs, "body")[0], context)
     elif op_type == "Scan":
@@ -240,7 +240,11 @@ def _enter(
 
 
 def _choice(
-    flat: Flat, node: onnx.NodeProto, graphs: Sequence[onnx.GraphProto], context: Context
+    flat: Flat,
+    original: onnx.NodeProto,
+    node: onnx.NodeProto,
+    graphs: Sequence[onnx.GraphProto],
+    context: Context,
 ) -> None:
     label = label_of(node)
     bodies = []
@@ -253,7 +257,7 @@ def _choice(
         bodies.append(Body(branch, repeat, tuple(outputs)))
     if not node.input or not node.input[0]:
         _fit(node, 1, 0, "conditions")
-    choice = Choice(node.input[0], (bodies[0], bodies[1]))
+    choice = Choice(original, node.input[0], (bodies[0], bodies[1]))
     flat.steps.append(Step(node, {}, context, "choice", choice))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from talaria_widget.frontends.onnx.flatten import label_of
 from talaria_widget.frontends.onnx.known import Known, learn_value
-from talaria_widget.frontends.onnx.names import quoted
 from talaria_widget.frontends.onnx.steps import Carry, Choice, Loop, Part, Step, alias
 from talaria_widget.frontends.onnx.types import Shape
 
@@ -57,7 +56,8 @@ def decide(
         known.folded["If"] += 1
         return results
     if not step.context.is_dead:
-        known.note(f"If {quoted(label_of(step.node))}: its {taken.name} {_REASONS[reason]}")
+        decided = known.decided.setdefault(_REASONS[reason], [])
+        decided.append((label_of(step.node), taken.name))
     return [step, *results]
 
 

@@ -41,7 +41,7 @@ class _Plan:
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     wanted: list[str] = field(default_factory=list)
-    conditions: dict[str, list[Step]] = field(default_factory=dict)
+    conditions: dict[str, None] = field(default_factory=dict)
     lengths: dict[str, Loop] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
 
@@ -54,7 +54,7 @@ def run_once(
     Returns:
         Whether another run may teach more.
     """
-    plan = _plan(flat, known)
+    plan = _plan(flat, known, decides=set(bound.shapes) <= set(bound.arrays))
     _prune(plan, bound)
     if not plan.wanted:
         return False
@@ -85,21 +85,27 @@ def run_once(
     return _learn(known, plan, answer, invented)
 
 
-def _plan(flat: Flat, known: Known) -> _Plan:
-    """All that stands outside loops, loops whole; and what is not known of it."""
+def _plan(flat: Flat, known: Known, decides: bool) -> _Plan:
+    """All that stands outside loops, loops whole; and what is not known of it.
+
+    On inputs that were all given (`decides`) an If whose branch is not known runs whole too.
+    """
     plan = _Plan()
     for step in flat.steps:
         if step.context.in_loop or step.context.times != 1:
             continue
         detail = step.detail
         if isinstance(detail, Choice):
-            _plan_choice(plan, known, step, detail)
+            _plan_choice(plan, known, step, detail, decides)
         elif isinstance(detail, Loop):
             if step.role == "enter":
                 _plan_loop(plan, known, step, detail)
         else:
             plan.nodes.append(step.node)
             _ask(plan, known, step.node.output)
+    if plan.conditions:
+        # Once the branches are known most shapes can be inferred.
+        plan.wanted = [*plan.conditions, *plan.lengths]
     return plan
 
 
@@ -107,10 +113,12 @@ def _ask(plan: _Plan, known: Known, names: Any) -> None:
     plan.wanted += [name for name in names if is_hole(known, name)]
 
 
-def _plan_choice(plan: _Plan, known: Known, step: Step, choice: Choice) -> None:
+def _plan_choice(plan: _Plan, known: Known, step: Step, choice: Choice, decides: bool) -> None:
+    if choice.taken is None and decides:
+        plan.conditions[choice.condition] = None
+        plan.nodes.append(relabelled(choice.original, step.context))
+        return
     if choice.taken is None:
-        plan.conditions.setdefault(choice.condition, []).append(step)
-        plan.wanted.append(choice.condition)
         plan.missing.update(step.node.output)
         return
     pairs = zip(step.node.output, choice.taken.outputs, strict=False)

@@ -22,7 +22,8 @@ from talaria_widget.frontends.onnx.steps import Choice, Loop, Step
 
 _ROUNDS = 200
 _NATIVE_ROUNDS = 12
-_TURNS = 24
+_TURNS = 12
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -65,19 +66,17 @@ def learn(model: onnx.ModelProto, flat: Flat, bound: Bound, folder: str | None) 
     types = {**flat.hints, **types}
     reading = _Reading(model, flat, bound, known, declared)
     _settle(reading)
-    for _ in range(_TURNS):
+    for turn in range(_TURNS):
         believe(known, types, bound.symbols)
         _settle(reading)
         if reading.can_run and not all(is_settled(known, step) for step in known.steps):
             reading.can_run = run_once(model, flat, known, bound, folder)
             _settle(reading)
         elif any(_is_open(step) for step in known.steps):
-            _assume(known)
+            _assume(known, every=turn >= _TURNS // 2)
             _settle(reading)
         else:
             break
-    _assume(known, every=True)
-    fold(known, declared)
     _say(known)
     return known
 
@@ -117,25 +116,25 @@ def _is_open(step: Step) -> bool:
     return isinstance(step.detail, Choice) and step.detail.taken is None
 
 
-def _assume(known: Known, every: bool = False) -> None:
-    """Take the first branch of an If that nothing decides, outer ones first."""
+def _assume(known: Known, every: bool) -> None:
+    """Take the first branch of an If that nothing decides: the outermost, or of all at once."""
     waiting = [step for step in known.steps if _is_open(step)]
-    live = [step for step in waiting if not step.context.is_dead]
-    first = min(live, key=lambda step: len(step.context.repeats), default=None)
-    steps: list[Step] = []
-    for step in known.steps:
+    waiting.sort(key=lambda step: len(step.context.repeats))
+    instead: dict[int, list[Step]] = {}
+    for step in waiting:
         choice = step.detail
-        if not _is_open(step) or not isinstance(choice, Choice):
-            steps.append(step)
-        elif every or step is first or step.context.is_dead:
-            steps += decide(known, step, choice, True, "assumed")
-        else:
-            steps.append(step)
-    known.steps = steps
+        if isinstance(choice, Choice) and (every or not instead or step.context.is_dead):
+            instead[id(step)] = decide(known, step, choice, True, "assumed")
+    known.steps = [new for step in known.steps for new in instead.get(id(step), [step])]
 
 
 def _say(known: Known) -> None:
-    """Note the loops whose length or shapes are not known."""
+    """Note how branches were decided, and the loops whose length or shapes are not known."""
+    for reason, decided in known.decided.items():
+        for label, branch in decided[:_NAMED]:
+            known.note(f"If {quoted(label)}: its {branch} {reason}")
+        if len(decided) > _NAMED:
+            known.note(f"{len(decided) - _NAMED} more Ifs: the branch taken {reason}")
     for step in known.steps:
         loop = step.detail
         if not isinstance(loop, Loop) or step.role != "leave" or step.context.is_dead:

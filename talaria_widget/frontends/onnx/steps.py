@@ -68,6 +68,7 @@ class Body:
 class Choice:
     """An If: the body taken is known late, perhaps."""
 
+    original: onnx.NodeProto
     condition: str
     bodies: tuple[Body, Body]
     taken: Body | None = None
