@@ -106,10 +106,12 @@ class TestParameters:
     def test_what_a_runtime_computes_as_it_loads_is_not_stored(self) -> None:
         nodes = [
             product("x", "w", output="h"),
+            helper.make_node("Range", ["zero", "end", "one"], ["angles"]),
             helper.make_node("Cos", ["angles"], ["wave"]),
             helper.make_node("Mul", ["h", "wave"], ["y"]),
         ]
-        stored = {"w": ones(4, 300), "angles": ones(300)}
+        ends = {"zero": np.float32(0), "end": np.float32(300), "one": np.float32(1)}
+        stored = {"w": ones(4, 300), **{name: np.asarray(end) for name, end in ends.items()}}
         report = talaria.analyze(model(nodes, [X], ["y"], stored), device="cpu-avx2")
         assert report.totals["size_bytes"] == 4 * 4 * 300
         assert report.totals["macs"] == 2 * 4 * 300
