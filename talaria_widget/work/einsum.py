@@ -14,7 +14,7 @@ def count_equation(
     """MACs and the rest of an einsum of these operands, contracted pairwise from left to right.
 
     A step that sums over an index costs the product of all its index sizes in MACs; a step
-    that sums over none is a plain product (one FLOP per element). Left to right is
+    that sums over none, or over sizes of 1, is a plain product (one FLOP per element). Left to right is
     the order that `torch.einsum` and ONNX Runtime take unless told otherwise. An index that
     one operand alone has, and the result has not, is summed before the product, as both do. One
     operand alone is a sum: one add per element that disappears.
@@ -42,7 +42,7 @@ def count_equation(
             rest += _sum_alone(one, later.union(other))
         joined = _join(held, operand)
         held = {index: n for index, n in joined.items() if index in later or index.isdigit()}
-        if len(held) < len(joined):
+        if any(size > 1 and index not in held for index, size in joined.items()):
             macs += prod(joined.values())
         else:
             rest += prod(joined.values())
