@@ -14,10 +14,10 @@ def count_equation(
     """MACs and the rest of an einsum of these operands, contracted pairwise from left to right.
 
     A step that sums over an index costs the product of all its index sizes in MACs; a step
-    that sums over none, or over sizes of 1, is a plain product (one FLOP per element). Left to right is
-    the order that `torch.einsum` and ONNX Runtime take unless told otherwise. An index that
-    one operand alone has, and the result has not, is summed before the product, as both do. One
-    operand alone is a sum: one add per element that disappears.
+    that sums over none, or over sizes of 1, is a plain product (one FLOP per element). Left to
+    right is the order that `torch.einsum` and ONNX Runtime take unless told otherwise. An index
+    that one operand alone has, and the result has not, is summed before the product, as both
+    do. One operand alone is a sum: one add per element that disappears.
 
     Raises:
         LookupError: The equation does not fit the operands.
