@@ -393,12 +393,11 @@ class Tracer(TorchFunctionMode):
             kwargs = autocast.cast(function.word, kwargs, self._device, call.autocast)
         unseen = self._written_unseen(call)
         differentiated = torch.is_grad_enabled() and _differentiates(args, kwargs)
-        key = None if unseen or differentiated else MEMO.key(call.function, args, kwargs)
-        spec = None if key is None else MEMO.get(key)
-        if spec is None and not differentiated:
-            spec = by_rule(call.target, args, kwargs)
-            if spec is not None and key is not None:
-                MEMO.put_spec(key, spec)
+        spec = None if differentiated else by_rule(call.target, args, kwargs)
+        key = None
+        if spec is None and not (unseen or differentiated):
+            key = MEMO.key(call.function, args, kwargs)
+            spec = None if key is None else MEMO.get(key)
         if spec is IN_PLACE:
             return self._record(call, slots[0].twin, slots[:1])
         if spec is not None:
