@@ -49,6 +49,8 @@ bench: setup chromium ## speed and size beside what they are compared with
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_bundle
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_capture
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_growth
 
 accuracy: setup ## counts, sizes, times against real ones; writes docs/{counting,accuracy,devices}.md
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_counts
