@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from talaria_widget.frontends.onnx.flatten import label_of
+from talaria_widget.frontends.onnx.flat import label_of
 from talaria_widget.frontends.onnx.known import COMPUTED, Known
 from talaria_widget.frontends.onnx.names import (
     module_classes,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from talaria_widget.frontends.onnx.flatten import label_of
+from talaria_widget.frontends.onnx.flat import label_of
 from talaria_widget.frontends.onnx.known import Known, learn_value
 from talaria_widget.frontends.onnx.steps import Carry, Choice, Loop, Part, Step, alias
 from talaria_widget.frontends.onnx.types import Shape

@@ -11,7 +11,8 @@ import onnx
 from talaria_widget.frontends.onnx.build import Built, build, resolve
 from talaria_widget.frontends.onnx.extent import extent
 from talaria_widget.frontends.onnx.external import leaves_folder
-from talaria_widget.frontends.onnx.flatten import Flat, flatten
+from talaria_widget.frontends.onnx.flat import Flat
+from talaria_widget.frontends.onnx.flatten import flatten
 from talaria_widget.frontends.onnx.inputs import Bound, bind
 from talaria_widget.frontends.onnx.known import Known
 from talaria_widget.frontends.onnx.load import read

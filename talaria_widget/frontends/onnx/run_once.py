@@ -16,7 +16,7 @@ import onnx
 
 from talaria_widget.frontends.onnx import worker
 from talaria_widget.frontends.onnx.external import fault, tensors
-from talaria_widget.frontends.onnx.flatten import Flat, label_of
+from talaria_widget.frontends.onnx.flat import Flat, label_of
 from talaria_widget.frontends.onnx.follow import decide
 from talaria_widget.frontends.onnx.inputs import Bound
 from talaria_widget.frontends.onnx.known import Known, is_hole

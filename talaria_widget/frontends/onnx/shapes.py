@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from talaria_widget.frontends.onnx.flatten import Flat, label_of
+from talaria_widget.frontends.onnx.flat import Flat, label_of
 from talaria_widget.frontends.onnx.fold import fold
 from talaria_widget.frontends.onnx.follow import decide, follow
 from talaria_widget.frontends.onnx.inputs import Bound
