@@ -36,11 +36,16 @@ def find_state(roots: Iterable[dict[str, Any]]) -> State:
         if id(container) in seen:
             continue
         seen.add(id(container))
-        found.containers.append((container, container.copy() if container else NOTHING))
+        found.containers.append((container, container.copy()))
         for item in container.values() if isinstance(container, dict) else container:
             sort = _SORTS.get(type(item)) or _sort(item)
+            if sort == "plain":
+                continue
             if sort == "container":
-                pending.append(item)
+                if item:
+                    pending.append(item)
+                else:
+                    found.containers.append((item, NOTHING))
             elif sort == "object":
                 pending.append(vars(item))
             elif sort == "tuple":
