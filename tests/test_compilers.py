@@ -47,6 +47,13 @@ class Padded(nn.Module):
         return self.c(functional.pad(y, (1, 1, 1, 1), value=1.0))
 
 
+class Spectrum(nn.Module):
+    """A transform between two pointwise ops."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfft(x.relu()).abs()
+
+
 class RootMeanSquare(nn.Module):
     """A normalisation written out."""
 
@@ -355,3 +362,8 @@ def test_int8_casts_are_seen_and_priced() -> None:
     assert report.after.casts.latency.point.sum() > 0
     whole = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), recipe={"*": int8})
     assert whole.column("option").values[2] == "int8 w+a"  # the add follows its neighbours
+
+
+def test_a_transform_is_a_task_of_its_own() -> None:
+    tasks = program_of(Spectrum(), torch.randn(4, 64)).tasks
+    assert [task.label for task in tasks] == ["relu", "rfft", "abs"]

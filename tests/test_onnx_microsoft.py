@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -397,3 +397,16 @@ def test_integers_are_said() -> None:
     for case in integer:
         expected = None if case.op in ("QuickGelu", "QMoE") else "int8"
         assert capture(case).ops[0].attrs.get("precision") == expected, case.op
+
+
+def test_experts_that_nobody_asked_for_are_not_read() -> None:
+    """One token through two of four experts reads two of them."""
+    case = next(case for case in CASES if case.op == "MoE")
+    _, router, *rest = case.inputs
+    assert router is not None
+    small = replace(case, inputs=(floats(1, 8), router[:1], *rest), macs=0)
+    graph = capture(small)
+    assert count(graph, graph.ops[0]).weight_bytes == 4 * 2 * (16 * 8 + 8 * 16)
+    assert count(graph, graph.ops[0]).macs == 2 * (16 * 8 + 8 * 16)
+    whole_model = capture(case)
+    assert count(whole_model, whole_model.ops[0]).weight_bytes == 4 * 4 * (16 * 8 + 8 * 16)

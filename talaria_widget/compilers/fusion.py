@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from talaria_widget.graph import Graph, Op
+from talaria_widget.work.formulas import FORMULAS
+from talaria_widget.work.words import WORDS
 
 ANCHORS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 POINTWISE = frozenset({"elementwise", "activation", "cast"})
@@ -187,7 +189,7 @@ def _grow(state: _State, i: int, taken: set[int]) -> Group:
             return Group((i, *group.ops), group.kind, group.folded, padded=True)
     if op.kind in ANCHORS:
         return _anchor(state, i, taken)
-    if op.kind in CHAIN:
+    if op.kind in CHAIN and not _stands_alone(op):
         ops, _ = _pointwise(state, [i], taken, CHAIN, external=True)
         kinds = {state.graph.ops[k].kind for k in ops}
         if len(ops) == 1:
@@ -198,6 +200,11 @@ def _grow(state: _State, i: int, taken: set[int]) -> Group:
             return Group(tuple(ops), "elementwise")
         return Group(tuple(ops), "norm" if _reads_twice(state, ops) else "reduction")
     return Group((i,), op.kind)
+
+
+def _stands_alone(op: Op) -> bool:
+    """Whether it has an algorithm of its own (a sort, a transform) rather than one pass."""
+    return op.kind == "reduction" and (op.word in WORDS or op.target in FORMULAS)
 
 
 def _reads_twice(state: _State, ops: Sequence[int]) -> bool:
@@ -305,7 +312,7 @@ def _pointwise(
         op = graph.ops[step]
         if op.kind not in kinds or step in taken or len(op.outputs) != 1:
             break
-        if op.attrs.get("precision"):
+        if op.attrs.get("precision") or _stands_alone(op):
             break
         inside = live | {state.result(k) for k in ops[len(start) :]}
         if not external and any(t not in inside for t in state.inputs(op)):

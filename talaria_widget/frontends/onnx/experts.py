@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from talaria_widget.frontends.onnx.settings import Attributes, Shapes
@@ -19,9 +20,11 @@ def _experts(given: Mapping[str, Any], inputs: Shapes, fc1: int, fc3: int) -> At
     function = given.get("activation_type", "relu")
     fused = bool(given.get("swiglu_fusion")) or function == "geglu"
     inner = into // 2 if fused else into
+    active = given.get("k", 1)
     return {
         "experts": count,
-        "active": given.get("k", 1),
+        "active": active,
+        "routed": (prod(known(inputs, 0)[:-1]) * active, count),
         "inner": inner,
         "expert": into * width + inner * width + separate * inner * width,
         "function": _FUNCTIONS.get(function, function),
