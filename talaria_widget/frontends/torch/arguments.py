@@ -102,14 +102,15 @@ def _image_tokens(subject: Subject) -> list[int]:
     config, vision = subject.config, subject.vision
     if _in_patches(subject):
         return [_GRID * _GRID // (first(vision, "spatial_merge_size") or 1) ** 2]
-    counts = [first(config, "image_seq_length", "image_seq_len", "mm_tokens_per_image")]
+    names = ("image_seq_length", "image_seq_len", "mm_tokens_per_image", "num_query_tokens")
+    counts = [first(config, *names)]
     patch = first(vision, "patch_size")
     height, width = _image_size(vision) or (_SIDE, _SIDE)
     if patch:
         patches = (height // patch) * (width // patch)
         factor = first(config, "scale_factor") or 1
-        counts += [patches, patches // factor**2, patches // 4, patches + 1]
-    counts += [first(vision, "num_image_tokens"), first(config, "num_query_tokens")]
+        counts += [patches // factor**2, patches, patches // 4, patches + 1]
+    counts.append(first(vision, "num_image_tokens"))
     return list(dict.fromkeys(count for count in counts if count))
 
 
@@ -147,15 +148,16 @@ def _pixel_values(subject: Subject) -> list[Made]:
     channels = first(vision, "num_channels", "in_channels", "in_chans", "num_input_channels") or 3
     size = _image_size(vision) or _image_size(subject.config)
     height, width = size or (_SIDE, _SIDE)
-    whence = "from the model's configuration" if size else "is our guess"
     image = subject.real(1, channels, height, width)
-    said = f"{channels} channels and {height}x{width} {whence}; batch 1 is our guess"
+    said = f"{channels} channels and {height}x{width} from the model's configuration; batch 1 is "
+    said += "our guess"
+    if size is None:
+        said = f"{channels} channels, {height}x{width} and batch 1 are our guess"
     frames = first(vision, "num_frames", "frames_per_clip")
     still = Made(image, said)
     if frames is not None:
         video = subject.real(1, frames, channels, height, width)
-        clip = f"{frames} frames of {channels}x{height}x{width} {whence}; batch 1 is our guess"
-        return [Made(video, clip), still]
+        return [Made(video, f"{frames} frames, {said}"), still]
     several = Made(image.unsqueeze(1), said + ", as is one image")
     return [still, several] if _marker(subject.config) is not None else [still]
 
@@ -183,13 +185,19 @@ def _decoder_input_ids(subject: Subject) -> list[Made]:
     own = first(decoder, "max_target_positions")
     length = min(length, own) if own else length
     said = f"{length} ids of the decoder below {vocabulary} are our guess"
-    return [Made(ids((1, length), vocabulary), said)]
+    plain = Made(ids((1, length), vocabulary), said)
+    books, streams = first(decoder, "num_codebooks"), first(decoder, "num_channels")
+    if books:
+        return [Made(ids((books, length), vocabulary), f"{books} codebooks: {said}"), plain]
+    if streams:
+        return [Made(ids((1, length, streams), vocabulary), f"{streams} channels: {said}"), plain]
+    return [plain]
 
 
 def _inputs(subject: Subject) -> list[Made]:
     width = first(subject.config, "d_model")
     if width is None:
-        return []
+        return [Made(subject.real(1, 16000), "batch 1 and 16000 samples are our guess")]
     made = [
         Made(
             subject.real(1, _LENGTH, width),

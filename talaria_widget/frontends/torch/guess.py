@@ -86,7 +86,7 @@ def _by_pretraining(model: nn.Module, required: list[str]) -> Iterator[Guess]:
             if shape not in made:
                 made.add(shape)
                 said = f"{sizes(shape)} from {whence}; batch 1 is our guess"
-                yield Guess((numbers((1, *shape), precision(model)),), {}, (said,))
+                yield Guess((numbers((1, *shape), precision(model)),), {}, (said,), likely=True)
 
 
 def _by_names(model: nn.Module, required: list[str]) -> Iterator[Guess]:

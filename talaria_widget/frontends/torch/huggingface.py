@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, product
 from typing import Any
 
@@ -40,7 +41,7 @@ def from_configuration(model: nn.Module) -> list[Guess]:
         config=config,
         text=part(config, "text_config", "llm_config", "language_config", "decoder")
         or _text(config),
-        vision=part(config, "vision_config", "encoder") or config,
+        vision=part(config, "vision_config", "image_config", "encoder") or config,
         audio=part(config, "audio_config", "speech_config", "encoder") or config,
         accepted=inspect.signature(forward).parameters,
         dtype=precision(model),
@@ -50,7 +51,8 @@ def from_configuration(model: nn.Module) -> list[Guess]:
     fixed, said = _settings(subject)
     found: list[Guess] = []
     for names in _sets(subject, wanted):
-        options = [_MAKERS[name](subject) for name in names if name in _MAKERS]
+        seen = subject if "pixel_values" in names else _blind(subject)
+        options = [_MAKERS[name](seen) for name in names if name in _MAKERS]
         if len(options) < len(names) or not options:
             continue
         for chosen in islice(product(*options), _MOST):
@@ -58,8 +60,14 @@ def from_configuration(model: nn.Module) -> list[Guess]:
             sentences = [made.said for made in chosen if made.said]
             if "pixel_values" in wanted and "pixel_values" not in names:
                 sentences.append("no image is given: the text alone is read")
-            found.append(Guess((), {**kwargs, **fixed}, (*sentences, *said)))
+            found.append(Guess((), {**kwargs, **fixed}, (*sentences, *said), likely=True))
     return found
+
+
+def _blind(subject: Subject) -> Subject:
+    """The same model, given no image."""
+    accepted = {name: item for name, item in subject.accepted.items() if name != "pixel_values"}
+    return replace(subject, accepted=accepted)
 
 
 def _text(config: Any) -> Any:
@@ -99,13 +107,15 @@ def _has_text(config: Any) -> bool:
 
 
 def _has_images(config: Any) -> bool:
-    named = ("vision_config", "visual_embed", "modality_type_vocab_size")
+    named = ("vision_config", "image_config", "visual_embed", "modality_type_vocab_size")
     return any(bool(getattr(config, name, None)) for name in named)
 
 
 def _sets(subject: Subject, wanted: list[str]) -> Iterator[list[str]]:
-    """The sets of arguments to try: all, then fewer."""
+    """The sets of arguments to try: all, with a decoder's ids, then fewer."""
     yield wanted
+    if "decoder_input_ids" in subject.accepted and "decoder_input_ids" not in wanted:
+        yield [*wanted, "decoder_input_ids"]
     if "pixel_values" in wanted and "input_ids" in wanted:
         image = {"pixel_values", *_TOGETHER["pixel_values"].split()}
         yield [name for name in wanted if name not in image]

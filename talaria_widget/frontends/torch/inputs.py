@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from talaria_widget.frontends.torch.guess import guess
-from talaria_widget.frontends.torch.script import signature as read_signature
+from talaria_widget.frontends.torch.samples import Guess
 from talaria_widget.frontends.torch.structure import replace, tensors
 from talaria_widget.frontends.torch.wrappers import unwrap
 from talaria_widget.frontends.verdicts import wrong_type
@@ -24,7 +24,7 @@ class Prepared:
     """The arguments of a forward, on the model's device.
 
     `names` gives by identity each tensor's name and role, `assumed` a sentence for each thing
-    that was invented.
+    that was invented; `likely` says that what was inferred is worth more than one attempt.
     """
 
     args: tuple[Any, ...]
@@ -32,6 +32,7 @@ class Prepared:
     assumed: tuple[str, ...] = ()
     inferred: bool = False
     names: Mapping[int, tuple[str, Role]] = field(default_factory=dict)
+    likely: bool = False
 
 
 def check_model(model: Any) -> nn.Module:
@@ -68,25 +69,21 @@ def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepare
         TypeError: `inputs` is no tensor, tuple, list or mapping.
         ValueError: it is `None` and nothing can be inferred.
     """
-    made: list[tuple[tuple[Any, ...], Mapping[str, Any], tuple[str, ...]]]
     if inputs is None:
-        made = [(found.args, found.kwargs, found.assumed) for found in guess(model)]
+        made = guess(model)
     elif isinstance(inputs, torch.Tensor):
-        made = [((inputs,), {}, ())]
+        made = [Guess((inputs,))]
     elif isinstance(inputs, Mapping):
-        made = [((), inputs, ())]
+        made = [Guess((), inputs)]
     elif isinstance(inputs, tuple | list):
-        made = [(tuple(inputs), {}, ())]
+        made = [Guess(tuple(inputs))]
     else:
         raise TypeError(
             f"inputs is a {type(inputs).__name__}; pass a tensor, a tuple of arguments, or a "
             "dict of keyword arguments"
         )
-    signature = read_signature(model.forward)
-    return [
-        _place(signature, args, kwargs, assumed, inputs is None, device)
-        for args, kwargs, assumed in made
-    ]
+    signature = inspect.signature(model.forward)
+    return [_place(signature, found, inputs is None, device) for found in made]
 
 
 def prepare_inputs(model: nn.Module, inputs: Any = None) -> Prepared:
@@ -115,20 +112,15 @@ def _sizes(tensor: torch.Tensor) -> str:
 
 
 def _place(
-    signature: inspect.Signature,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    assumed: tuple[str, ...],
-    inferred: bool,
-    device: torch.device,
+    signature: inspect.Signature, found: Guess, inferred: bool, device: torch.device
 ) -> Prepared:
     reachable = device.type == "cpu" or torch.get_device_module(device).is_available()
 
     def move(tensor: torch.Tensor) -> torch.Tensor:
         return tensor if tensor.is_meta or not reachable else tensor.detach().to(device)
 
-    args = tuple(replace(item, move) for item in args)
-    kwargs = {name: replace(item, move) for name, item in kwargs.items()}
+    args = tuple(replace(item, move) for item in found.args)
+    kwargs = {name: replace(item, move) for name, item in found.kwargs.items()}
     names: dict[int, tuple[str, Role]] = {}
     for name, item in (
         *zip(_argument_names(signature, len(args)), args, strict=True),
@@ -136,7 +128,7 @@ def _place(
     ):
         for inner, tensor in tensors(item):
             names.setdefault(id(tensor), (f"{name}.{inner}" if inner else name, "input"))
-    return Prepared(args, kwargs, assumed, inferred, names)
+    return Prepared(args, kwargs, found.assumed, inferred, names, found.likely)
 
 
 def _argument_names(signature: inspect.Signature, count: int) -> list[str]:

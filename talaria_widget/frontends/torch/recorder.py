@@ -58,15 +58,17 @@ def record(model: nn.Module, inputs: Any = None) -> Recording:
     failures: list[Exception] = []
     for candidate in candidates:
         try:
-            trace = _trace(model, registry, candidate, recover=len(candidates) == 1)
-        except _Confirmed as confirmed:
-            raise _failure(model, candidate, confirmed.error) from confirmed.error
+            alone = len(candidates) == 1
+            trace = _trace(model, registry, candidate, recover=alone or candidate.likely)
         except Exception as error:
             failures.append(error)
         else:
             found = _finish(model, registry, candidate, trace)
             return found if not faults(found) else _checked(model, registry, candidate, found)
-    return admit(_record_copy(model, registry, candidates[0], failures[0]))
+    first = failures[0]
+    if isinstance(first, _Confirmed):
+        raise _failure(model, candidates[0], first.error) from first.error
+    return admit(_record_copy(model, registry, candidates[0], first))
 
 
 class _Confirmed(Exception):

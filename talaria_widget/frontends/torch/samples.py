@@ -13,11 +13,16 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Arguments that may fit a forward, with a sentence on each thing that was invented."""
+    """Arguments that may fit a forward, with a sentence on each thing that was invented.
+
+    `likely` says that they come from what the model says of itself, so that a failure is more
+    probably the trace's than theirs.
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    likely: bool = False
 
 
 def numbers(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
