@@ -13,6 +13,7 @@ from talaria_widget.frontends.torch.packed_forms import FORMS
 from talaria_widget.frontends.torch.recording import Call
 from talaria_widget.graph import Kind
 
+_RESERVED = frozenset(("times", "precision", "inlined", "activation", "free"))
 _PLAIN = (bool, int, float, str)
 
 
@@ -33,12 +34,15 @@ def schema(function: Any) -> Any:
 
 
 def custom(kind: Kind, given: Operands) -> Form:
-    """A custom operator: all tensors in order, and each plain argument under its name."""
+    """A custom operator: all tensors in order, and each plain argument under its name.
+
+    A name that the graph has a meaning for gets an underscore: `times_`.
+    """
     call = given.call
     form = forms.plain(kind, given)
     names = [argument.name for argument in schema(call.function).arguments]
     attrs = {
-        name: value
+        f"{name}_" if name in _RESERVED else name: value
         for name, value in {**dict(zip(names, call.args, strict=False)), **call.kwargs}.items()
         if _is_plain(value)
     }
