@@ -407,10 +407,20 @@ class TestChild:
         assert worker._process is not first
 
     def test_one_that_takes_too_long_is_ended(self) -> None:
-        proto = model([helper.make_node("Relu", ["x"], ["y"])], [X], ["y"])
-        answer = worker.ask("infer", [proto.SerializeToString()], 1e-9)
-        assert answer["slow"] and "more than" in answer["error"]
-        assert "shapes" in worker.ask("infer", [proto.SerializeToString()])
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Relu", ["h"], ["r"])],
+            "b",
+            [info("i", [], INT), info("go", [], BOOL), info("h")],
+            [info("on", [], BOOL), info("r")],
+        )
+        node = helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)
+        endless = model([node], [X], ["y"], {"n": np.asarray(2**62)}, ir_version=9)
+        feed = {"name": "x", "dtype": "float32", "shape": [2, 4]}
+        blobs = [endless.SerializeToString(), ones(2, 4).tobytes()]
+        answer = worker.ask("run", blobs, 1.0, folder="", wanted=["y"], feeds=[feed])
+        assert answer["slow"] and "more than 1 seconds" in answer["error"]
+        plain = model([helper.make_node("Relu", ["x"], ["y"])], [X], ["y"])
+        assert "shapes" in worker.ask("infer", [plain.SerializeToString()])
 
     def test_an_interrupt_does_not_mix_up_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         proto = model([helper.make_node("Relu", ["x"], ["y"])], [X], ["y"])

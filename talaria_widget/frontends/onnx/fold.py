@@ -18,6 +18,7 @@ from talaria_widget.frontends.onnx.types import dtype_name, target
 from talaria_widget.frontends.onnx.values import Array, evaluate
 
 _STANDARD = ("", "ai.onnx")
+_PAIR = frozenset({("com.microsoft", "QuantizeLinear"), ("com.microsoft", "DequantizeLinear")})
 # What a malformed node may raise while it is read; the node then stays as it is.
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -42,11 +43,16 @@ def fold(known: Known, declared: Collection[str]) -> None:
 
 def _may_be_known(known: Known, node: onnx.NodeProto) -> bool:
     """Whether a node reads nothing, a size, or anything that is known."""
-    if node.domain not in _STANDARD:
+    if not _is_readable(node):
         return False
     if not node.input or node.op_type in ("Shape", "Size"):
         return True
     return any(n in known.values or n in known.stored or n in known.guesses for n in node.input)
+
+
+def _is_readable(node: onnx.NodeProto) -> bool:
+    """Whether what the node does is known here: before opset 21 the runtime has its own pair."""
+    return node.domain in _STANDARD or (node.domain, node.op_type) in _PAIR
 
 
 def _is_known(

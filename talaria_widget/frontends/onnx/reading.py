@@ -8,7 +8,8 @@ from typing import Any
 
 import onnx
 
-from talaria_widget.frontends.onnx.build import Built, build, resolve
+from talaria_widget.frontends.onnx.build import build
+from talaria_widget.frontends.onnx.built import Built, resolve
 from talaria_widget.frontends.onnx.extent import extent
 from talaria_widget.frontends.onnx.external import leaves_folder
 from talaria_widget.frontends.onnx.flat import Flat
