@@ -24,7 +24,7 @@ from talaria_widget.work import count
 
 pytest.importorskip("onnxruntime")
 
-STYLES = ("dynamic", "QDQ", "QOperator", "blocks", "blocks-QDQ")
+STYLES = ("dynamic", "QDQ", "QOperator", "blocks", "blocks-QDQ", "four-bits")
 STORED = ("weight", "parameter", "buffer", "constant")
 SHAPES = {"conv": (1, 3, 16, 16), "attention": (1, 10, 32)}
 
@@ -127,9 +127,9 @@ def quantize(source: Path, style: str, target: Path) -> None:
             source,
             target,
             Samples(SHAPES[source.stem]),
-            quant_format=getattr(ort.QuantFormat, style),
+            quant_format=getattr(ort.QuantFormat, style, ort.QuantFormat.QDQ),
             activation_type=ort.QuantType.QUInt8,
-            weight_type=ort.QuantType.QInt8,
+            weight_type=ort.QuantType.QInt4 if style == "four-bits" else ort.QuantType.QInt8,
             per_channel=style == "QDQ",
         )
 
@@ -169,7 +169,7 @@ CASES = [
     (name, style)
     for name in SHAPES
     for style in STYLES
-    if not (name == "conv" and style.startswith("blocks"))
+    if not (name == "conv" and style.startswith(("blocks", "four")))
 ]
 
 
@@ -199,10 +199,10 @@ def test_layers_are_integers_of_the_same_work(quantized: Make, name: str, style:
     expected = talaria.capture(quantized(name, "float"))
     assert [count(graph, op).macs for op in found] == [count(expected, op).macs for op in whole]
     assert all(count(graph, op).flops is not None for op in graph.ops)
-    wanted = ("uint4",) if style.startswith("blocks") else ("int8", "uint8")
+    few = style.startswith(("blocks", "four"))
     for op in found:
-        assert graph.tensors[op.weights[0]].dtype in wanted
-        assert op.attrs.get("precision") == (None if style.startswith("blocks") else "int8")
+        assert graph.tensors[op.weights[0]].dtype.removeprefix("u") == ("int4" if few else "int8")
+        assert op.attrs.get("precision") == (None if few else "int8")
     before = sum(expected.tensors[op.weights[0]].size or 0 for op in whole)
     assert sum(graph.tensors[op.weights[0]].size or 0 for op in found) == before
 
