@@ -237,6 +237,19 @@ def test_a_stored_input_is_not_taken_for_the_matrix(trained: bool) -> None:
     assert got.flops == 2 * 15 * 2 * 8 + 15 * 8
 
 
+def test_a_fixed_kernel_counts() -> None:
+    class Blur(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("kernel", torch.ones(4, 1, 3, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return functional.conv2d(x, self.kernel, groups=4)
+
+    graph = capture(Blur(), rand(1, 4, 6, 6))
+    assert count(graph, graph.ops[0]).flops == 2 * 4 * 4 * 4 * 3 * 3
+
+
 def test_a_learned_query_attends() -> None:
     class Pool(nn.Module):
         def __init__(self) -> None:

@@ -36,9 +36,12 @@ def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
 def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:
     """The kernel's shape and whether there is a bias; either may be computed and so an input.
 
-    Buffers among the weights are scales and zero points of what is stored as integers.
+    A fixed kernel is a buffer (a blur), and so are the scales and zero points of what is stored
+    as integers, which have one axis and are no bias.
     """
-    names = [name for name in op.weights if tensor(graph, name).role != "buffer"]
-    shapes = [shape(graph, name) for name in (*names, *op.inputs[1:])]
-    kernels = [known for known in shapes if len(known) > 1]
-    return kernels[0], any(len(known) == 1 for known in shapes)
+    names = (*op.weights, *op.inputs[1:])
+    kernel = next((known for known in (shape(graph, n) for n in names) if len(known) > 1), None)
+    if kernel is None:
+        raise LookupError(f"{op.name} has no kernel")
+    held = (tensor(graph, name) for name in names)
+    return kernel, any(len(t.shape or ()) == 1 for t in held if t.role != "buffer")
