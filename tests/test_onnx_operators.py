@@ -256,6 +256,17 @@ def test_other_work_by_hand(name: str, target: str, flops: int) -> None:
     assert work(name, target).flops == flops
 
 
+def test_an_estimate_is_said() -> None:
+    """Whatever a count takes for granted stands among the graph's notes."""
+    said = 0
+    for case in cases():
+        if case.target is not None and (caveat := OPERATORS[case.target].caveat):
+            _, graph = captured()[case.name]
+            assert any(caveat in note for note in graph.notes), case.name
+            said += 1
+    assert said > 10
+
+
 def test_a_forest_by_hand() -> None:
     """Two trees: a root over a leaf and an inner node of two leaves; and a lone comparison."""
     node = helper.make_node(
@@ -280,6 +291,7 @@ def test_a_forest_by_hand() -> None:
     graph = talaria.capture(_model(node, (7, 3), (7, 1), "ai.onnx.ml", 3))
     (op,) = graph.ops
     assert (op.attrs["trees"], op.attrs["levels"]) == (2, 2 + 1)
+    assert any("longest way from root to leaf" in note for note in graph.notes)
     assert count(graph, op).flops == 7 * ((2 + 1) + 2)
 
 

@@ -80,6 +80,8 @@ def _op(built: Built, step: Step) -> Op:
         attrs["decoded"] = True
     if operator.kind == "matmul" and weights:
         attrs["operands"] = tuple(order)
+    if operator.caveat:
+        known.note(f"{node.op_type}: {operator.caveat}")
     enter_outputs(built, node)
     written = metadata(node)
     built.modules.update(module_classes(written))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from talaria_widget.frontends.onnx import attention, ensembles, settings
 from talaria_widget.frontends.onnx.entries import Operator, Table, every, first
 
+_LONGEST = "each tree counts as its longest way from root to leaf, an upper bound"
 _ML: Table = {
     **first("movement", "ArrayFeatureExtractor", settings.copy),
     **every("movement", "FeatureVectorizer ZipMap", settings.copy),
@@ -14,9 +15,9 @@ _ML: Table = {
     "LinearRegressor": Operator("linear", ensembles.linear_model),
     "SVMClassifier": Operator("matmul", ensembles.support_vectors),
     "SVMRegressor": Operator("matmul", ensembles.support_vectors),
-    "TreeEnsemble": Operator("reduction", ensembles.newer_trees),
-    "TreeEnsembleClassifier": Operator("reduction", ensembles.trees),
-    "TreeEnsembleRegressor": Operator("reduction", ensembles.trees),
+    "TreeEnsemble": Operator("reduction", ensembles.newer_trees, caveat=_LONGEST),
+    "TreeEnsembleClassifier": Operator("reduction", ensembles.trees, caveat=_LONGEST),
+    "TreeEnsembleRegressor": Operator("reduction", ensembles.trees, caveat=_LONGEST),
     # Of maps, whose sizes are data.
     **every("unknown", "CastMap DictVectorizer"),
 }

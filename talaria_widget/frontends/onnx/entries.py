@@ -19,7 +19,8 @@ class Operator:
     (`None`: all are data). `weights` maps a slot to the output axis of the weight in it;
     `buffers` are slots of stored numbers that are not trained. `attributes` builds ours from
     theirs, given the shapes of all inputs and outputs; the value of a slot in `values` joins
-    theirs under that name where it is known. `unpack` says what a weight of bytes holds.
+    theirs under that name where it is known. `unpack` says what a weight of bytes holds, `caveat`
+    in what its count is no more than an estimate.
     """
 
     kind: Kind
@@ -29,6 +30,7 @@ class Operator:
     buffers: frozenset[int] = frozenset()
     values: Mapping[int, str] = field(default_factory=dict)
     unpack: Unpack | None = None
+    caveat: str = ""
 
 
 Table = dict[str, Operator]

@@ -83,6 +83,7 @@ _LAYERS: Table = {
         unpack=packed.rows,
     ),
 }
+_LONGEST = "each sequence counts as the longest, an upper bound"
 _ATTENTION: Table = {
     "Attention": Operator(
         "attention", attention.projecting(5, 4), (0, 0, 0, 5, 1, 2), weights={1: 1}
@@ -97,14 +98,22 @@ _ATTENTION: Table = {
         {1: 1},
         frozenset({3, 4, 6, 7}),
     ),
-    "PackedAttention": Operator("attention", attention.packed, (0, 5, 1, 2), weights={1: 1}),
+    "PackedAttention": Operator(
+        "attention", attention.packed, (0, 5, 1, 2), weights={1: 1}, caveat=_LONGEST
+    ),
     "MultiHeadAttention": Operator("attention", attention.multi_head, (0, 1, 2, 3, 5, 6, 7)),
-    "PackedMultiHeadAttention": Operator("attention", attention.packed_heads, (0, 1, 2, 3, 6)),
+    "PackedMultiHeadAttention": Operator(
+        "attention", attention.packed_heads, (0, 1, 2, 3, 6), caveat=_LONGEST
+    ),
     "DecoderMaskedMultiHeadAttention": Operator(
         "attention", attention.one_step, (0, 1, 2, 4, 5, 6), values={7: "past"}
     ),
     "GroupQueryAttention": Operator(
-        "attention", attention.grouped, (0, 1, 2, 3, 4, 7, 8, 10), values={6: "total"}
+        "attention",
+        attention.grouped,
+        (0, 1, 2, 3, 4, 7, 8, 10),
+        values={6: "total"},
+        caveat="where the length is not known before a run, its cache counts as full",
     ),
     "LinearAttention": STANDARD["LinearAttention"],
 }

@@ -57,8 +57,16 @@ STANDARD: Table = {
     **first("pool", "MaxPool GlobalMaxPool", settings.pool("max")),
     **first("pool", "AveragePool GlobalAveragePool", settings.pool("avg")),
     **first("pool", "LpPool GlobalLpPool", settings.pool("lp")),
-    **every("pool", "MaxRoiPool", settings.regions),
-    **every("pool", "RoiAlign", settings.regions),
+    "MaxRoiPool": Operator(
+        "pool",
+        settings.regions,
+        caveat="each region is taken to cover the whole map, an upper bound",
+    ),
+    "RoiAlign": Operator(
+        "pool",
+        settings.regions,
+        caveat="where a region's size decides, 2 x 2 points are taken for each bin",
+    ),
     **every("softmax", "Softmax LogSoftmax Hardmax", settings.axis(-1)),
     **every(
         "activation",
@@ -90,7 +98,13 @@ STANDARD: Table = {
     **first("reduction", "Col2Im"),
     **first("reduction", "TfIdfVectorizer", ensembles.word_counts),
     **every("reduction", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", settings.loss),
-    "NonMaxSuppression": Operator("reduction", settings.kept, (0, 1), values={2: "kept"}),
+    "NonMaxSuppression": Operator(
+        "reduction",
+        settings.kept,
+        (0, 1),
+        values={2: "kept"},
+        caveat="as many boxes are taken to be kept as may be, an upper bound",
+    ),
     "DFT": Operator("reduction", transforms.fourier, (0,), values={1: "dft_length", 2: "axis"}),
     "STFT": Operator("reduction", transforms.short_time, (0, 2), values={3: "frame_length"}),
     **first("resize", "Resize Upsample", settings.resize),
