@@ -123,6 +123,11 @@ class Recording:
     kwargs: Mapping[str, Any]
 
 
+def place(call: Call) -> str:
+    """Where a call stands, for a reader: its line, else its module."""
+    return str(call.source) if call.source else call.path or "the model itself"
+
+
 def references(structure: Any) -> Iterator[Ref]:
     """Every `Ref` in a structure of lists, tuples, dicts and slices, in order."""
     if isinstance(structure, Ref):
