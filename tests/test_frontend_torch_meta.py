@@ -95,9 +95,10 @@ class Asks(nn.Module):
         (lambda y: torch.isnan(y).any(), "sub"),
         (lambda y: y.isfinite().all(), "add"),
         (lambda y: torch.equal(y, y * 2), "add"),
+        (lambda y: y.isfinite()._is_all_true().item(), "add"),
         (lambda y: int(y.argmax()) == 1, "add"),
     ],
-    ids=["any", "nan", "all", "equal", "number"],
+    ids=["any", "nan", "all", "equal", "checked", "number"],
 )
 def test_a_question_about_data_is_answered_by_a_policy_that_is_said(
     question: Any, word: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_TRUE_OF_ALL = frozenset(("all", "equal", "allclose"))
+_TRUE_OF_ALL = frozenset(("all", "is_all_true", "equal", "allclose"))
 _WHETHER = frozenset(("bool", "is_nonzero"))
 _COMPARED = frozenset(("equal", "allclose"))
 _NUMBERS = frozenset(("item", "int", "index", "_local_scalar_dense", "local_scalar_dense"))

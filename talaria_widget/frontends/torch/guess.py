@@ -28,6 +28,13 @@ def guess(model: nn.Module) -> list[Guess]:
         found = from_configuration(model)
         if found:
             return found
+        main = getattr(model, "main_input_name", None)
+        if not _required(model) and isinstance(main, str):
+            raise ValueError(
+                f"inputs cannot be inferred: nothing in the configuration of "
+                f"{type(model).__name__} says what shape {main} has; pass "
+                f"inputs={{{main!r}: a tensor}}"
+            )
     required = _required(model)
     found = [*_by_pretraining(model, required), *_by_names(model, required)]
     if len(required) == 1:

@@ -42,7 +42,7 @@ def from_configuration(model: nn.Module) -> list[Guess]:
         text=part(config, "text_config", "llm_config", "language_config", "decoder")
         or _text(config),
         vision=part(config, "vision_config", "image_config", "encoder") or config,
-        audio=part(config, "audio_config", "speech_config", "encoder") or config,
+        audio=part(config, "audio_config", "encoder_config", "encoder", "decoder_config") or config,
         accepted=inspect.signature(forward).parameters,
         dtype=precision(model),
     )
@@ -58,8 +58,11 @@ def from_configuration(model: nn.Module) -> list[Guess]:
         for chosen in islice(product(*options), _MOST):
             kwargs = {name: made.value for name, made in zip(names, chosen, strict=True)}
             sentences = [made.said for made in chosen if made.said]
-            if "pixel_values" in wanted and "pixel_values" not in names:
-                sentences.append("no image is given: the text alone is read")
+            sentences += [
+                f"no {what} is given: the text alone is read"
+                for name, what in (("pixel_values", "image"), ("input_features", "sound"))
+                if name in wanted and name not in names
+            ]
             found.append(Guess((), {**kwargs, **fixed}, (*sentences, *said), likely=True))
     return found
 
@@ -114,14 +117,20 @@ def _has_images(config: Any) -> bool:
 def _sets(subject: Subject, wanted: list[str]) -> Iterator[list[str]]:
     """The sets of arguments to try: all, with a decoder's ids, then fewer."""
     yield wanted
+    masks = [name for name in signals.MASKS if name in subject.accepted]
+    if masks and "input_features" in wanted:
+        yield [*wanted, *masks]
     if "decoder_input_ids" in subject.accepted and "decoder_input_ids" not in wanted:
         yield [*wanted, "decoder_input_ids"]
-    if "pixel_values" in wanted and "input_ids" in wanted:
-        image = {"pixel_values", *_TOGETHER["pixel_values"].split()}
-        yield [name for name in wanted if name not in image]
-        if any(subject.accepted[name].default is inspect.Parameter.empty for name in wanted):
-            return
-        yield [name for name in wanted if name != "input_ids"]
+    for other, more in (
+        ("pixel_values", _TOGETHER["pixel_values"].split()),
+        ("input_features", masks),
+    ):
+        if other not in wanted or "input_ids" not in wanted:
+            continue
+        yield [name for name in wanted if name not in (other, *more)]
+        if all(subject.accepted[name].default is not inspect.Parameter.empty for name in wanted):
+            yield [name for name in wanted if name != "input_ids"]
 
 
 def _settings(subject: Subject) -> tuple[dict[str, Any], list[str]]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from talaria_widget.frontends.torch.complete import admit, faults
+from talaria_widget.frontends.torch.guess import ask
 from talaria_widget.frontends.torch.inputs import Prepared, check_model, describe, prepare
 from talaria_widget.frontends.torch.memory import Incomplete
 from talaria_widget.frontends.torch.normalise import normalise
@@ -116,8 +117,7 @@ def _failure(model: nn.Module, prepared: Prepared, error: Exception) -> Exceptio
     given = describe(prepared)
     if prepared.inferred:
         return ValueError(
-            f"no inputs were given and our guess ({given}) failed: {said}; pass inputs=, a "
-            "tensor, a tuple of arguments or a dict of keyword arguments"
+            f"no inputs were given and our guess ({given}) failed: {said}; {ask(model)}"
         )
     return UnsupportedModelError(f"{said}; the inputs were {given}: check them")
 
@@ -161,7 +161,7 @@ def _trace(
 def _forward(
     model: nn.Module, args: Any, kwargs: Mapping[str, Any], tracer: Tracer, places: Places
 ) -> Any:
-    with places.watch(), whole(tracer), tracer:
+    with places.watch(model), whole(tracer), tracer:
         return model(*args, **kwargs)
 
 

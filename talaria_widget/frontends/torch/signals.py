@@ -58,6 +58,15 @@ def _input_features(subject: Subject) -> list[Made]:
     return [*made, frames, Made(subject.real(1, width, _FRAMES), said)]
 
 
+def _features_mask(subject: Subject) -> list[Made]:
+    """Every frame heard, for each form that the features may have."""
+    steps = dict.fromkeys(max(made.value.shape[1:]) for made in _input_features(subject))
+    return [Made(torch.ones((1, count), dtype=torch.long), "no frame is masked") for count in steps]
+
+
+MASKS = ("input_features_mask", "feature_attention_mask")
+
+
 def _past(subject: Subject, *extra: int) -> tuple[int, ...]:
     config = subject.config
     context = first(config, "context_length") or 32
@@ -131,6 +140,7 @@ def _timesteps(subject: Subject) -> list[Made]:
 MAKERS: dict[str, Maker] = {
     "input_values": _input_values,
     "input_features": _input_features,
+    **dict.fromkeys(MASKS, _features_mask),
     "past_values": _past_values,
     "past_observed_mask": _past_mask,
     "observed_mask": _past_mask,
