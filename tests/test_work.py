@@ -432,12 +432,18 @@ class TestPool:
         got = work("pool", "lp_pool1d", [(1, 4, 4)], [], (1, 4, 2), kernel=(2,), mode="lp")
         assert got.flops == 4 * 2 * (2 * 2)
 
+    def test_windows_of_an_adaptive_pool_overlap(self) -> None:
+        word, kernel = "adaptive_avg_pool2d", (3, 3)
+        got = work("pool", word, [(1, 2, 8, 8)], [], (1, 2, 3, 3), kernel=kernel, mode="avg")
+        assert got.flops == 2 * (3 + 4 + 3) * (3 + 4 + 3)
+
     def test_unknown_mode(self) -> None:
         assert work("pool", "odd_pool", [(1, 4, 4)], [], (1, 4, 2), mode="odd").flops is None
 
 
 @pytest.mark.parametrize(
-    ("mode", "rate"), [("nearest", 0), ("bilinear", 2 * 4 - 1), ("bicubic", 2 * 16 - 1)]
+    ("mode", "rate"),
+    [("nearest", 0), ("area", 1), ("bilinear", 2 * 4 - 1), ("bicubic", 2 * 16 - 1)],
 )
 def test_resize(mode: str, rate: int) -> None:
     got = work("resize", "interpolate", [(1, 3, 8, 8)], [], (1, 3, 16, 16), mode=mode)

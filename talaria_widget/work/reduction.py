@@ -6,7 +6,7 @@ or root makes it n.
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work.shapes import input_size, output_size, shape
@@ -51,7 +51,6 @@ _MODES = {
     "trilinear": "linear",
     "cubic": "cubic",
     "bicubic": "cubic",
-    "area": "nearest",
 }
 
 
@@ -72,15 +71,28 @@ def count_pool(graph: Graph, op: Op) -> tuple[int, int]:
     outputs = output_size(graph, op)
     kernel = op.attrs.get("kernel")
     used = outputs * prod(kernel) if kernel else input_size(graph, op)
+    if op.word.startswith("adaptive") and kernel:
+        used = _adaptive(shape(graph, op.inputs[0]), shape(graph, op.outputs[0]), len(kernel))
     return 0, {"max": used - outputs, "avg": used, "lp": 2 * used}[op.attrs["mode"]]
+
+
+def _adaptive(before: tuple[int, ...], after: tuple[int, ...], dims: int) -> int:
+    """Elements that all windows of an adaptive pool see, where neighbours overlap."""
+    seen = prod(after[:-dims])
+    for size, parts in zip(before[-dims:], after[-dims:], strict=True):
+        seen *= sum(ceil((i + 1) * size / parts) - i * size // parts for i in range(parts))
+    return seen
 
 
 def count_resize(graph: Graph, op: Op) -> tuple[int, int]:
     """FLOPs per output: n products and n - 1 adds over the n neighbours of `attrs["mode"]`.
 
-    `area` is counted as its average of about one input per output.
+    `area` averages the inputs under each output. With `antialias` more neighbours are read, and
+    left out: known approximation.
     """
     outputs = output_size(graph, op)
+    if op.attrs["mode"] == "area":
+        return 0, max(outputs, input_size(graph, op))
     base = _NEIGHBOURS[_MODES[op.attrs["mode"]]]
     resized = max(0, len(shape(graph, op.outputs[0])) - 2)
     neighbours = base**resized if base else 0
