@@ -317,7 +317,7 @@ class TestOddFiles:
     def test_metadata_leads_back_to_module_and_line(self) -> None:
         node = helper.make_node("Relu", ["x"], ["y"], "node_relu")
         scopes, classes = "['', 'body', 'body.0', 'relu']", "['a.Net', 'b.Seq', 'c.ReLU', 'relu']"
-        trace = 'File "/home/me/net.py", line 12, in forward\n    return self.body(x)'
+        trace = 'File "/code/net.py", line 12, in forward\n    return self.body(x)'
         for key, value in {
             "pkg.torch.onnx.name_scopes": scopes,
             "pkg.torch.onnx.class_hierarchy": classes,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-MEMORY_BYTES = 8 * 2**30
+MEMORY_BYTES = 4 * 2**30
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
