@@ -98,7 +98,8 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
         "uint2": 2,
     }
 )
-FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", "float8", "float6", "float4"})
+FLOATING = frozenset({"float64", "float32", "float16", "bfloat16"})
+"""Formats that options change; floats of 8 bits and fewer are quantized already."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -149,7 +150,7 @@ class Tensor:
 
     @property
     def floating(self) -> bool:
-        """Whether its elements are floating-point numbers, and so may change precision."""
+        """Whether its elements are floating-point numbers that may change precision."""
         return self.dtype in FLOATING
 
 

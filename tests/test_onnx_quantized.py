@@ -462,6 +462,12 @@ class TestStyles:
         assert op.weights == ("w", "s")
         assert (graph.tensors["w"].dtype, graph.tensors["w"].nbytes) == (dtype, size)
         assert count(graph, op).macs == 2 * 33 * 48
+        report = talaria.analyze(proto, recipe={"*": talaria.Quantize(8)})
+        assert [r.reason for r in report.refused] == [f"it is stored as {dtype} already"]
+        # Its activations stay in 32 bits: two rows in, two rows out, and the weights.
+        (task,) = report.program.tasks
+        assert (task.work.read_bytes, task.work.write_bytes) == (4 * 2 * 48, 4 * 2 * 33)
+        assert (report.program.written, report.program.baseline) == ("float32", "float32")
 
     def test_a_recurrent_layer_quantized_as_it_runs(self) -> None:
         node = helper.make_node(

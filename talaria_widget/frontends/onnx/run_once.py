@@ -31,7 +31,10 @@ from talaria_widget.graph import DTYPE_BITS
 LARGEST_BYTES = 500_000_000
 """Stored bytes above which nothing is run."""
 _RUNNABLE = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-_FEEDABLE = frozenset(DTYPE_BITS) - {"bfloat16", "float8", "int4", "uint4"}
+_FEEDABLE = frozenset(name for name, bits in DTYPE_BITS.items() if bits >= 8) - {
+    "bfloat16",
+    "float8",
+}
 _COUNTER = "talaria:run"
 
 

@@ -17,9 +17,11 @@ import onnx
 from talaria_widget.frontends.onnx.types import Shape, dtype_name
 from talaria_widget.graph import FLOATING
 
-_INTEGER_WEIGHTS = frozenset({"int8", "uint8", "int4", "uint4", "int2", "uint2"})
+_QUANTIZED = frozenset(
+    ["int8", "uint8", "int4", "uint4", "int2", "uint2", "float8", "float6", "float4"]
+)
 # Of these a DequantizeLinear makes numbers: a bias is kept in 32 bits, say.
-_DEQUANTIZABLE = _INTEGER_WEIGHTS | {"int16", "uint16", "int32"}
+_DEQUANTIZABLE = _QUANTIZED | {"int16", "uint16", "int32"}
 _SAME_SHAPE = frozenset({"Identity", "Cast", "CastLike"})
 _RESHAPING = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 _QUANTIZING = frozenset({"DequantizeLinear", "QuantizeLinear"})
@@ -50,7 +52,7 @@ class Stored:
     @property
     def numeric(self) -> bool:
         """Whether it holds numbers to compute with, rather than a size, an axis or a factor."""
-        numbers = self.dtype in FLOATING or self.dtype in _INTEGER_WEIGHTS or bool(self.scales)
+        numbers = self.dtype in FLOATING or self.dtype in _QUANTIZED or bool(self.scales)
         return numbers and prod(self.shape) > 1
 
     @property
@@ -122,7 +124,7 @@ def _scaled(
 ) -> Stored | None:
     """Integers that a Cast and then a Mul, Sub or Div by stored scales turn into numbers."""
     main = max((stored[name] for name in heavy), key=lambda s: prod(s.shape))
-    if main.source_dtype not in _INTEGER_WEIGHTS or main.dtype not in FLOATING:
+    if main.source_dtype not in _QUANTIZED or main.dtype not in FLOATING:
         return None
     others = [name for name in node.input if name in stored and stored[name] is not main]
     if any(prod(stored[name].shape) > prod(main.shape) for name in others):
