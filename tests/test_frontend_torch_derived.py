@@ -86,6 +86,17 @@ def test_a_standardized_weight_is_its_layer_s() -> None:
     assert op(graph, "0").weights == ("0.weight", "0.bias")
 
 
+def test_a_layer_called_with_other_parameters_keeps_its_name() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        doubled = {name: value * 2 for name, value in self.fc.named_parameters()}
+        return torch.func.functional_call(self.fc, doubled, (x,))
+
+    graph = capture(Written(forward, fc=nn.Linear(4, 4)).eval(), torch.randn(2, 4))
+    assert op(graph, "fc").kind == "linear"
+    assert op(graph, "fc").weights == ("fc.weight",)
+    assert count(graph, op(graph, "fc")).macs == 2 * 4 * 4
+
+
 def test_a_weight_that_an_input_changes_is_no_parameter() -> None:
     def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, self.fc.weight * x.mean(), self.fc.bias)

@@ -41,6 +41,8 @@ class Namer:
         if any(weight in self._shared for weight in weights) or len(owners) > 1:
             return call.path or unnamed
         if len(weights) == 1:
+            if weights[0].endswith("weight") and not (form.main or call.depends):
+                return unnamed  # it prepares the weight of a layer, whose name is the layer's
             return weights[0].removesuffix("weight").removesuffix(".") or unnamed
         if not form.main and form.kind not in ("norm", "activation"):
             return (call.path if call.depends else "") or unnamed
