@@ -151,6 +151,7 @@ _MICROSOFT: Mapping[str, Counter] = {
     "Rfft": signal.count_transform,
     "ScaledSiLU": per_output(6),
     "LinearAttention": scores.count_linear_attention,
+    "RotaryEmbedding": scores.count_rotation,
     "Unique": _sorted,
 }
 
@@ -175,6 +176,7 @@ FORMULAS: Mapping[str, Counter] = MappingProxyType(
         "RandomNormalLike": per_output(1),
         "RandomUniform": per_output(1),
         "RandomUniformLike": per_output(1),
+        "RotaryEmbedding": scores.count_rotation,
         "RoiAlign": regions.count_region_samples,
         "STFT": signal.count_transform,
         "SoftmaxCrossEntropyLoss": losses.count_cross_entropy,

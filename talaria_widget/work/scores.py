@@ -35,3 +35,8 @@ def count_linear_attention(graph: Graph, op: Op) -> tuple[int, int]:
     macs = steps * state * (attrs["key_heads"] * (1 + delta) + attrs["heads"])
     rest = attrs["key_heads"] * (gated * state + 2 * delta * value) + attrs["heads"] * value
     return macs, steps * rest
+
+
+def count_rotation(graph: Graph, op: Op) -> tuple[int, int]:
+    """FLOPs = 3 per turned element: x cos + rotate(x) sin (Su et al., "RoFormer", 2021)."""
+    return 0, 3 * int(op.attrs["rotated"])

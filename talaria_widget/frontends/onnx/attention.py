@@ -168,3 +168,11 @@ def recurrent_state(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -
         "rule": given.get("update_rule", "gated_delta"),
         "causal": True,
     }
+
+
+def rotary(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+    """RotaryEmbedding: how many elements it turns; of each head all, unless it is told fewer."""
+    entering, part = known(inputs, 0), given.get("rotary_embedding_dim", 0)
+    heads = given.get("num_heads") or 1
+    width = entering[-1] if len(entering) == 4 else entering[-1] // heads
+    return {"rotated": prod(entering) * (part or width) // width}

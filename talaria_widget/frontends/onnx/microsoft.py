@@ -136,7 +136,7 @@ _REST: Table = {
         "elementwise",
         "BiasAdd BiasDropout BitmaskBiasDropout BitmaskDropout ComplexMul ComplexMulConj",
     ),
-    "RotaryEmbedding": Operator("elementwise", data=(0, 2, 3)),
+    "RotaryEmbedding": Operator("elementwise", attention.rotary, (0, 2, 3)),
     **first("pool", "NhwcMaxPool MaxpoolWithMask", settings.pool("max")),
     **first("reduction", "IsAllFinite ReduceSumInteger Unique"),
     **first("reduction", "Rfft Irfft", transforms.real_fourier),

@@ -80,9 +80,10 @@ STANDARD: Table = {
         "elementwise",
         "Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr "
         "BitwiseXor Ceil Cos Cosh Div Equal Erf Exp Floor Greater GreaterOrEqual IsInf IsNaN Less "
-        "LessOrEqual Log Max Mean Min Mod Mul Neg Not Or Pow Reciprocal RotaryEmbedding Round Sign "
+        "LessOrEqual Log Max Mean Min Mod Mul Neg Not Or Pow Reciprocal Round Sign "
         "Sin Sinh Sqrt Sub Sum Tan Where Xor",
     ),
+    "RotaryEmbedding": Operator("elementwise", attention.rotary),
     **first(
         "elementwise",
         "Bernoulli BlackmanWindow HammingWindow HannWindow MelWeightMatrix RandomNormal "
