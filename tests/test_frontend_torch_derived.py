@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, parametrize
 
+import talaria_widget as talaria
 from talaria_widget.frontends.torch import capture
 from talaria_widget.work import count
 from test_frontend_torch import Written, op
@@ -57,6 +58,15 @@ def test_a_linear_layer_owns_the_parameter_behind_its_weight(way: str, training:
     assert set(layer.inputs) <= made
     assert graph.parameters == sum(p.numel() for p in net.parameters())
     assert any("the weight of 1 is computed from parameters" in note for note in graph.notes)
+
+
+def test_an_option_can_be_chosen_for_a_layer_with_weight_norm() -> None:
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(256, 512))).eval()
+    report = talaria.analyze(net, torch.randn(1, 256), recipe={"0": talaria.Quantize(8)})
+    assert report.refused == ()
+    whole = talaria.analyze(net, torch.randn(1, 256)).totals["size_bytes"]
+    assert whole >= 4 * 256 * 512
+    assert report.totals["size_bytes"] < whole / 3
 
 
 def test_convolutions_are_named_after_their_modules() -> None:

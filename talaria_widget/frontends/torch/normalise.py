@@ -27,6 +27,7 @@ def normalise(
     for call in trace.calls:
         writer.add(call)
     outputs = [writer.name(ref) for ref in trace.outputs.values()]
+    writer.settle()
     notes = list(trace.notes)
     if registry.training:
         notes.append(
@@ -114,6 +115,21 @@ class _Writer:
             self._skip(call)
         else:
             self._write(call)
+
+    def settle(self) -> None:
+        """Let a layer alone own the parameter that its weight is computed from."""
+        layers = set(self.computed)
+        owned = {
+            name
+            for draft in self.drafts
+            if draft.name in layers
+            for name in draft.weights
+            if self.tensors[name].role == "weight"
+        }
+        for draft in self.drafts if owned else ():
+            if not draft.call.depends:
+                draft.inputs += [name for name in draft.weights if name in owned]
+                draft.weights = [name for name in draft.weights if name not in owned]
 
     def leaf(self, value: Value) -> str:
         """The name of a tensor that no call made."""
