@@ -146,16 +146,22 @@ def bodies(attribute: onnx.AttributeProto) -> Iterator[onnx.GraphProto]:
 
 @cache
 def _schema(op_type: str, domain: str, version: int) -> dict[str, int]:
-    """The type of each attribute that the standard gives this operator at this version."""
+    """The type of each attribute that the standard gives this operator, at this version first."""
     if domain not in ("", "ai.onnx", "ai.onnx.ml"):
         return {}
-    name = "" if domain == "ai.onnx" else domain
-    try:
-        schema = onnx.defs.get_schema(op_type, min(version, _LATEST), name)
-    except onnx.defs.SchemaError:
-        return {}
-    kinds = {n: str(a.type).rpartition(".")[2] for n, a in schema.attributes.items()}
-    return {n: _TYPES.AttributeType.Value(kind) for n, kind in kinds.items()}
+    found: dict[str, int] = {}
+    for at in (version, _LATEST):
+        name = "" if domain == "ai.onnx" else domain
+        while at > 0:
+            try:
+                schema = onnx.defs.get_schema(op_type, min(at, _LATEST), name)
+            except onnx.defs.SchemaError:
+                break
+            for attribute, about in schema.attributes.items():
+                kind = str(about.type).rpartition(".")[2]
+                found.setdefault(attribute, _TYPES.AttributeType.Value(kind))
+            at = schema.since_version - 1
+    return found
 
 
 def _type_name(kind: int) -> str:
