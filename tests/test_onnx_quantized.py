@@ -237,6 +237,29 @@ def test_a_file_of_pairs_runs_as_the_runtime_fuses_it(quantized: Make, tmp_path:
     assert kinds(quantized("conv", "QOperator")) == kinds(path)
 
 
+@pytest.mark.parametrize(("name", "style"), [(name, "float") for name in SHAPES] + CASES)
+@pytest.mark.parametrize("level", ["EXTENDED", "ALL"])
+def test_an_optimised_file_counts_as_its_original(
+    quantized: Make, tmp_path: Path, name: str, style: str, level: str
+) -> None:
+    """What ONNX Runtime makes of a file, in its own operators and layouts, has its products."""
+    import onnxruntime
+
+    path, optimised = quantized(name, style), tmp_path / "optimised.onnx"
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, f"ORT_ENABLE_{level}"
+    )
+    options.optimized_model_filepath = str(optimised)
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    before, after = talaria.capture(path), talaria.capture(optimised)
+    assert all(count(after, op).flops is not None for op in after.ops)
+    assert sum(count(after, op).macs or 0 for op in after.ops) == sum(
+        count(before, op).macs or 0 for op in before.ops
+    )
+
+
 def test_only_what_stays_float_is_float(quantized: Make) -> None:
     floats = [pair for pair in kinds(quantized("attention", "QDQ")) if not pair[1]]
     # Into the norm and out of it, and at the end.

@@ -157,6 +157,28 @@ def _onesided(node: onnx.NodeProto, given: Mapping[str, Any]) -> Stands:
     return [stand], []
 
 
+def _unblocked(node: onnx.NodeProto, given: Mapping[str, Any]) -> Stands:
+    """ReorderOutput: without the channels that filled up the last block."""
+    out = node.output[0]
+    kept = f"{out}:kept" if given.get("channels_last") else out
+    ends = [f"{out}:start", f"{out}:end", f"{out}:axis"]
+    nodes = [
+        *(integers(name, n) for name, n in zip(ends, (0, given["channels"], 1), strict=True)),
+        make("Slice", [node.input[0], *ends], kept),
+    ]
+    if given.get("channels_last"):
+        nodes.append(make("Transpose", [kept], out, perm=_TO_LAST))
+    return nodes, []
+
+
+def _blocked(node: onnx.NodeProto, given: Mapping[str, Any]) -> Stands:
+    """ReorderInput: what it adds to fill up the last block is not known from the node."""
+    turned = given.get("channels_last")
+    if turned:
+        return [make("Transpose", node.input[:1], node.output[0], perm=_TO_FIRST)], []
+    return _SAME(node, given)
+
+
 def _distances(node: onnx.NodeProto, given: Mapping[str, Any]) -> Stands:
     return [make("Einsum", node.input[:2], node.output[0], equation="ij,kj->ik")], []
 
@@ -228,6 +250,6 @@ _STAND_INS: Mapping[tuple[str, str], _Builder] = {
         ("com.microsoft.nchwc", name): _renamed(name, 0, 1, 2)
         for name in ("AveragePool", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
     },
-    ("com.microsoft.nchwc", "ReorderInput"): _SAME,
-    ("com.microsoft.nchwc", "ReorderOutput"): _SAME,
+    ("com.microsoft.nchwc", "ReorderInput"): _blocked,
+    ("com.microsoft.nchwc", "ReorderOutput"): _unblocked,
 }
