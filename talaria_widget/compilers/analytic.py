@@ -216,11 +216,13 @@ def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
     first = {i: group.anchor for group in fusion.groups for i in group.ops}
     roles = _stored_roles(graph)
     stored: dict[str, StoredWeight] = {}
+    owned = {name for op in graph.ops for name in op.weights}
     for i, op in enumerate(graph.ops):
         if i in folded:
             continue
         layer = graph.ops[first.get(i, i)]
-        for name in (*op.weights, *op.inputs):
+        read = (name for name in op.inputs if name not in owned)
+        for name in (*op.weights, *read):
             tensor = graph.tensors[name]
             if tensor.role not in roles or not tensor.nbytes:
                 continue
