@@ -195,3 +195,61 @@ def test_the_same_door_for_analyze_and_show_and_a_sentence_from_apply() -> None:
     assert "stem" in [row["name"] for row in show(program).report.to_frame().to_dict("records")]
     with pytest.raises(UnsupportedModelError, match=r"pass apply the nn\.Module"):
         apply(program, {})
+
+
+class Loops(nn.Module):
+    """A layer three times, in torch's own loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        def goes_on(step: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            return step < 3
+
+        def body(step: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return step + 1, self.fc(y)
+
+        loop = torch._higher_order_ops.while_loop
+        return loop(goes_on, body, (torch.tensor(0), x))[1]
+
+
+class Flexible(nn.Module):
+    """Attention with a score of its own, whose mask is built under `torch.vmap`."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        from torch.nn.attention.flex_attention import flex_attention
+
+        return flex_attention(x, x, x, score_mod=lambda score, b, h, i, j: score + (i - j))
+
+
+class Mapped(nn.Module):
+    """A layer over the rows of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.vmap(self.fc)(x) * 2
+
+
+def test_a_loop_is_counted_as_often_as_it_runs() -> None:
+    graph = capture(export(Loops(), (torch.ones(2, 4),)))
+    assert macs(graph) == 3 * 2 * 4 * 4
+    assert any("ran 3 times" in note for note in graph.notes)
+
+
+def test_flexible_attention_is_one_operation() -> None:
+    graph = capture(export(Flexible(), (torch.randn(1, 2, 16, 8),)))
+    assert [op.kind for op in graph.ops if op.kind != "movement"] == ["attention"]
+    assert macs(graph) == 2 * (2 * 16 * 16 * 8)
+    assert torch._C._functorch.get_dynamic_layer_stack_depth() == 0
+
+
+def test_what_runs_under_vmap_is_listed_as_one_call_and_leaves_nothing_behind() -> None:
+    program = export(Mapped(), (torch.ones(5, 4),))
+    report = analyze(program)
+    assert report.uncounted == {"torch.vmap.exported": 1}
+    assert torch._C._functorch.get_dynamic_layer_stack_depth() == 0

@@ -15,6 +15,7 @@ from torch.export.graph_signature import OutputKind
 from torch.overrides import _pop_mode_temporarily
 from torch.utils import _pytree as pytree
 
+from talaria_widget.frontends.torch import batched
 from talaria_widget.frontends.torch.complete import admit
 from talaria_widget.frontends.torch.inputs import Prepared
 from talaria_widget.frontends.torch.normalise import normalise
@@ -23,7 +24,8 @@ from talaria_widget.frontends.torch.places import Places
 from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry
 from talaria_widget.frontends.torch.restore import preserve
-from talaria_widget.frontends.torch.signature import State, bind, read_state
+from talaria_widget.frontends.torch.signature import State, bind, empty_like, read_state
+from talaria_widget.frontends.torch.structure import tensors
 from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.graph import UnsupportedModelError
 
@@ -37,6 +39,8 @@ _INLINE = {
     "strict_mode": 0,
     "hints_wrapper": 0,
 }
+# Operators that stand for a public function, and are one call as it is.
+_PUBLIC = {"flex_attention": "torch.nn.attention.flex_attention.flex_attention"}
 _LOOPS = frozenset(("cond", "while_loop", "map_impl", "scan", "associative_scan"))
 _CHECKS = ("_assert", "sym_constrain", "_guards")
 
@@ -146,14 +150,21 @@ class _Interpreter:
         """What a graph gives for the values of its placeholders."""
         made: dict[fx.Node, Any] = {}
         given = iter(values)
+        nodes = list(module.graph.nodes)
 
         def find(node: fx.Node) -> Any:
             return made[node]
 
-        for node in module.graph.nodes:
+        for at, node in enumerate(nodes):
+            if node in made:
+                continue
             if node.op == "output":
                 return fx.map_arg(node.args[0], find)
-            if node.op == "placeholder":
+            together = batched.stretch(nodes, at)
+            if together is not None:
+                made.update(dict.fromkeys(together.nodes))
+                made.update(self._together(together, [made[item] for item in together.entering]))
+            elif node.op == "placeholder":
                 made[node] = next(given)
             elif node.op == "get_attr":
                 made[node] = _attribute(module, str(node.target))
@@ -161,6 +172,13 @@ class _Interpreter:
                 args, kwargs = fx.map_arg(node.args, find), fx.map_arg(node.kwargs, find)
                 made[node] = self._call(node, tuple(args), dict(kwargs), inside)
         return ()
+
+    def _together(self, found: batched.Stretch, entering: list[Any]) -> dict[fx.Node, Any]:
+        """Nodes inside a `torch.vmap`, as one call."""
+        place = origin(found.nodes[-1], "")
+        with self._tracer.standing_at(place.file, place.line, place.path), self._active():
+            made = self._tracer.opaque(batched.TARGET, batched.runner(found), tuple(entering), {})
+        return dict(zip(found.leaving, made, strict=True))
 
     def _call(self, node: fx.Node, args: Any, kwargs: dict[str, Any], inside: str) -> Any:
         place = origin(node, inside)
@@ -170,7 +188,7 @@ class _Interpreter:
             return None
         with self._tracer.standing_at(place.file, place.line, place.path):
             if isinstance(target, torch._ops.HigherOrderOperator):
-                return self._higher(target, args, kwargs, place)
+                return self._higher(node, args, kwargs, place)
             if isinstance(target, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
                 return self._hand(target, args, kwargs)
             if any(isinstance(item, torch.Tensor) for item in args) and name != "getitem":
@@ -183,16 +201,18 @@ class _Interpreter:
         with _pop_mode_temporarily():
             return self._tracer.__torch_function__(target, (), args, kwargs)
 
-    def _higher(self, target: Any, args: Any, kwargs: dict[str, Any], place: Origin) -> Any:
+    def _higher(self, node: fx.Node, args: Any, kwargs: dict[str, Any], place: Origin) -> Any:
         """An operator that is given graphs: run in place, by the trace, or as one call."""
+        target: Any = node.target
         name = target.__name__
         if name in _INLINE:
             return self._inline(name, args, place)
         if name in _LOOPS:
             bound = _in_order(target, args, kwargs)
             return self._hand(target, tuple([self._callable(item, place) for item in bound]), {})
+        public = _PUBLIC.get(name, f"torch.ops.higher_order.{name}")
         with self._active():
-            return self._tracer.opaque(f"torch.ops.higher_order.{name}", target, args, kwargs)
+            return self._tracer.opaque(public, _unseen(target, node), args, kwargs)
 
     def _inline(self, name: str, args: Any, place: Origin) -> Any:
         at = _INLINE[name]
@@ -222,6 +242,17 @@ class _Interpreter:
         else:
             with self._tracer:
                 yield
+
+
+def _unseen(target: Callable[..., Any], node: fx.Node) -> Callable[..., Any]:
+    """An operator whose inside is not run on meta tensors: the graph knows what it gives."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(tensor.is_meta for _, tensor in tensors((args, kwargs))) and "val" in node.meta:
+            return pytree.tree_map_only(torch.Tensor, empty_like, node.meta["val"])
+        return target(*args, **kwargs)
+
+    return call
 
 
 def _in_order(target: Any, args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -189,6 +189,12 @@ def _hint(size: torch.SymInt) -> int:
     return 1 if hint is None else int(hint)
 
 
+def empty_like(tensor: torch.Tensor) -> torch.Tensor:
+    """A meta tensor of the shape that a graph knows, free sizes as in its example."""
+    shape = tuple([size if isinstance(size, int) else _hint(size) for size in tensor.shape])
+    return torch.empty(shape, dtype=tensor.dtype, device=torch.device("meta"))
+
+
 def _plain(tensor: torch.Tensor, spare: bool) -> torch.Tensor:
     """A tensor with data, or a meta one where the program was exported without."""
     if torch._subclasses.fake_tensor.is_fake(tensor):
