@@ -192,6 +192,24 @@ class TestBranches:
         assert report.totals["macs"] == 2 * 4 * 5
         assert report.totals["parameters"] == 2 * 4 * 5
 
+    def test_what_is_not_taken_may_be_unknown(self) -> None:
+        nodes = [
+            helper.make_node("Mystery", ["x"], ["m"], domain="com.mine"),
+            helper.make_node("Relu", ["m"], ["r"]),
+        ]
+        node = helper.make_node(
+            "If",
+            ["c"],
+            ["y"],
+            then_branch=body("a", [product("x", "w", "p")], [], ["p"], {"w": ones(4, 5)}),
+            else_branch=body("b", nodes, [], ["r"]),
+        )
+        proto = model([node], [info("x", [2, 4]), info("c", [], BOOL)], ["y"])
+        report = talaria.analyze(proto, {"c": np.asarray(True)}, device="cpu-avx2")
+        assert report.totals["macs"] == 2 * 4 * 5
+        assert report.unknown_rows == 0
+        assert report.totals["latency_s"] > 0
+
 
 def loop(
     trips: str, condition: str, nodes: Sequence[onnx.NodeProto], **names: Any

@@ -163,8 +163,9 @@ def _price_rows(
         weight_share = ON_CHIP_ENERGY if resident else 1.0
         bits = 8 * (activations * chip + streamed * weight_share)
         joules = flops / 2 * mac_j + bits * device.dram_bit_j
-    seconds, joules = times * seconds, times * joules
-    least = times[:, 0] * (memory[:, 0] + device.dispatch_s)
+    # What never runs costs nothing, whether or not its sizes are known.
+    seconds, joules = (np.where(times == 0, 0.0, times * each) for each in (seconds, joules))
+    least = np.where(times == 0, 0.0, times * (memory + device.dispatch_s))[:, 0]
     cannot = np.array([bool(m.reason) for m in lines])
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
