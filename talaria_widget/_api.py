@@ -26,7 +26,8 @@ def capture(model: object, inputs: Any = None) -> Graph:
     """Read a model into the neutral graph.
 
     Args:
-        model: a `torch.nn.Module`, an `onnx.ModelProto`, or the path of an ONNX file.
+        model: a `torch.nn.Module`, an `ExportedProgram` of `torch.export`, an `onnx.ModelProto`,
+            or the path of an ONNX file.
         inputs: a tensor, a tuple, or a dict of keyword arguments; for ONNX a dict of arrays
             or shapes. `None`: inferred, and said in `Graph.assumed`.
 

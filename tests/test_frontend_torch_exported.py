@@ -253,3 +253,15 @@ def test_what_runs_under_vmap_is_listed_as_one_call_and_leaves_nothing_behind() 
     report = analyze(program)
     assert report.uncounted == {"torch.vmap.exported": 1}
     assert torch._C._functorch.get_dynamic_layer_stack_depth() == 0
+
+
+def test_lines_of_packages_elsewhere_are_named_from_the_package() -> None:
+    program = export(nets.small_net(), (torch.randn(1, 3, 32, 32),))
+    below = "/opt/other/lib/python3.12/site-packages"
+    for node in program.graph.nodes:
+        if node.meta.get("stack_trace"):
+            node.meta["stack_trace"] = (
+                f'  File "{below}/nets/small.py", line 12, in forward\n    y = f(x)\n'
+                f'  File "{below}/torch/nn/modules/conv.py", line 5, in forward\n    return x\n'
+            )
+    assert {str(op.source) for op in capture(program).ops} == {"nets/small.py:12"}

@@ -441,3 +441,29 @@ def test_a_size_that_torch_computes_is_read_and_not_made_up() -> None:
     for _ in range(5):
         graph = capture(Halves(), torch.ones(1, 6))
         assert graph.tensors[graph.outputs[0]].shape == (2, 6 // 2 + 1, 3)
+
+
+@pytest.mark.parametrize("name", ["LlamaForCausalLM", "T5ForConditionalGeneration"])
+def test_a_model_with_adapters_comes_in_as_the_one_inside(name: str) -> None:
+    peft = pytest.importorskip("peft")
+    settings = next(settings for row, settings, _ in FAMILIES if row == name)
+    layer = "q_proj" if name == "LlamaForCausalLM" else "q"
+    plain = capture(build(name, settings))
+    adapted = peft.get_peft_model(
+        build(name, settings), peft.LoraConfig(r=4, target_modules=[layer])
+    )
+    graph = capture(adapted.eval())
+    assert graph.inputs == plain.inputs
+    assert graph.assumed == plain.assumed
+    lora = [op.name for op in graph.ops if op.kind == "linear" and ".lora_" in op.name]
+    assert len(lora) == 2 * sum(op.name.endswith(f".{layer}") for op in plain.ops)
+    assert all(name.startswith("base_model.model.") for name in lora)
+
+
+def test_half_precision_compiled_comes_in_too() -> None:
+    settings = next(settings for row, settings, _ in FAMILIES if row == "ViTForImageClassification")
+    model = torch.compile(build("ViTForImageClassification", settings).half())
+    graph = capture(model)
+    assert graph.tensors["pixel_values"].dtype == "float16"
+    assert not any("_orig_mod" in op.name for op in graph.ops)
+    assert len(graph.notes) == 2

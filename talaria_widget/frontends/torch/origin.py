@@ -53,5 +53,5 @@ def _author(file: str) -> str:
         return ""
     if _PACKAGES in file:
         package = file.rpartition(_PACKAGES)[2]
-        return "" if package.startswith("torch/") else file
+        return "" if package.startswith("torch/") else package
     return file if show(file, 0) is not None else ""
