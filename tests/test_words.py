@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import log2
 from typing import Any
 
@@ -15,6 +15,7 @@ from talaria_widget.frontends.torch import capture
 from talaria_widget.frontends.torch.kinds import TABLE
 from talaria_widget.graph import Graph, Op, Tensor, Work
 from talaria_widget.work import count
+from torchvision_cpu import models
 
 # What the builders of words with a counter of their own would say.
 ATTRIBUTES: dict[str, Any] = {
@@ -346,3 +347,68 @@ class TestRecurrent:
         model = torch.ao.quantization.quantize_dynamic(model, kinds, torch.qint8)
         rows = 5 * 3
         assert self.macs(model, rand(5, 3, 16)) == rows * (16 * 32 + 4 * 8 * (32 + 8))
+
+
+class TestRegions:
+    """torchvision's operators: their kernels need its own build, so only their schemas are here."""
+
+    @pytest.fixture(autouse=True)
+    def _schemas(self) -> Iterator[None]:
+        def regions(
+            x: torch.Tensor, boxes: torch.Tensor, scale: float, h: int, w: int, *_: Any
+        ) -> Any:
+            return x.new_empty(len(boxes), x.shape[1], h, w)
+
+        def deformed(x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor, *_: Any) -> Any:
+            return x.new_empty(len(x), len(weight), *offset.shape[2:])
+
+        def kept(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+            return scores.argsort()
+
+        sides = "int pooled_height, int pooled_width"
+        pairs = ("stride", "pad", "dil")
+        steps = ", ".join(f"int {name}_{side}" for name in pairs for side in "hw")
+        schemas = {
+            f"roi_align(Tensor input, Tensor rois, float spatial_scale, {sides}, "
+            "int sampling_ratio, bool aligned) -> Tensor": regions,
+            "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, "
+            f"{steps}, int groups, int offset_groups, bool use_mask) -> Tensor": deformed,
+            "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor": kept,
+        }
+        models()  # defines what torchvision itself needs, before anything is defined here
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for schema, function in schemas.items():
+            name = schema.partition("(")[0]
+            if not hasattr(torch.ops.torchvision, name):
+                library.define(schema)
+            has = torch._C._dispatch_has_kernel_for_dispatch_key
+            for key in ("CPU", "Meta"):
+                if not has(f"torchvision::{name}", key):
+                    library.impl(name, function, key)
+        yield
+        library._destroy()
+
+    def test_each_sample_of_a_region_is_bilinear(self) -> None:
+        def forward(x: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+            return torch.ops.torchvision.roi_align(x, boxes, 1.0, 7, 7, 3, False)
+
+        got = work(forward, rand(1, 4, 16, 16), rand(5, 5))
+        assert got.flops == 5 * 4 * 7 * 7 * 3**2 * (7 + 1)
+
+    def test_a_deformable_convolution_reads_between_pixels(self) -> None:
+        kernel, bias = rand(6, 4, 3, 3), rand(6)
+        mask = rand(1, 9, 8, 8)
+
+        def forward(x: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+            sides = (1, 1, 1, 1, 1, 1)
+            operator = torch.ops.torchvision.deform_conv2d
+            return operator(x, kernel, offset, mask, bias, *sides, 1, 1, True)
+
+        got = work(forward, rand(1, 4, 8, 8), rand(1, 18, 8, 8))
+        outputs, read = 6 * 8 * 8, 4 * 9 * 8 * 8
+        assert got.macs == outputs * 4 * 3 * 3
+        assert got.flops == 2 * outputs * 4 * 3 * 3 + outputs + read * (7 + 1)
+
+    def test_suppression_compares_all_pairs(self) -> None:
+        got = work(lambda b, s: torch.ops.torchvision.nms(b, s, 0.5), rand(16, 4), rand(16))
+        assert got.flops == 16 * 4 + 16 * 15 // 2 * 15
