@@ -122,7 +122,10 @@ def rewrite(
 def _examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:
     writer = writer_of(option, name)
     if tensor not in draft.stored:
-        raise ValueError(f"the file stores no weight {tensor!r}; apply needs it for {name!r}.")
+        raise ValueError(
+            f"the file stores no weight {tensor!r} outside branches, loops and functions, into "
+            f"which apply cannot write yet: leave {name!r} out of the recipe."
+        )
     if writer is _as_stored:
         return _kept(draft, Weight(name, tensor, option, (), None))
     static = isinstance(option, Quantize) and option.activations is not None
