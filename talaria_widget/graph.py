@@ -31,7 +31,9 @@ everything else tensors                     whatever helps a reader
 
 Any op may have `times`: how often it runs in one forward. The body of a loop stands in the graph
 once; 0 is a branch not taken, `None` what nobody knows, and 1 is left out. Any op may have
-`precision`: what it computes in where its file says so ("int8" in a file quantized already).
+`precision`: what it computes in where its file says so ("int8" in a file quantized already), or
+`decoded`: its weight is kept in integers that are turned to floats on every run. A layer has
+`biases`, how many, where what stands beside its weight is scales.
 
 `word` is the last word of the op's target in lower case ("relu", "layer_norm", "max_pool2d");
 elementwise work is looked up by it.

@@ -166,6 +166,7 @@ CASES = [
         "QGemm",
         (quantum(3, 4), *QUANTIZED, quantum(4, 5), *QUANTIZED, whole(5), *QUANTIZED),
         macs=3 * 4 * 5,
+        flops=2 * (3 * 4 * 5) + 3 * 5,
         stored=frozenset({3}),
     ),
     Case(
@@ -237,6 +238,7 @@ CASES = [
         "MatMulIntegerToFloat",
         (quantum(3, 4), quantum(4, 5), SCALE, SCALE, ZERO, ZERO),
         macs=3 * 4 * 5,
+        flops=2 * (3 * 4 * 5),
         stored=frozenset({1, 3, 5}),
     ),
     Case(

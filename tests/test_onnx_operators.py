@@ -250,6 +250,11 @@ def test_products_by_hand(name: str, target: str, macs: int | None) -> None:
         # Six numbers are sorted, and compared with their neighbours.
         ("test_unique_sorted_without_axis", "Unique", 6 * (3 + 1)),
         ("test_ai_onnx_ml_binarizer", "ai.onnx.ml.Binarizer", 3 * 4 * 5),
+        # Scales and zero points are no biases.
+        ("test_qlinearmatmul_2D_uint8_float32", "QLinearMatMul", 2 * (2 * 3 * 4)),
+        ("test_matmulinteger", "MatMulInteger", 2 * (4 * 2 * 3)),
+        ("test_qlinearconv", "QLinearConv", 2 * (7 * 7)),
+        ("test_convinteger_with_padding", "ConvInteger", 2 * (2 * 4 * 4) * (2 * 2)),
         ("test_rotary_embedding", "RotaryEmbedding", 3 * (2 * 4 * 3 * 8)),
         # Half of each head turns.
         ("test_rotary_embedding_with_rotary_dim", "RotaryEmbedding", 3 * (2 * 4 * 3 * 8) // 2),

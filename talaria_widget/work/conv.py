@@ -43,5 +43,7 @@ def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:
     kernel = next((known for known in (shape(graph, n) for n in names) if len(known) > 1), None)
     if kernel is None:
         raise LookupError(f"{op.name} has no kernel")
+    if "biases" in op.attrs:
+        return kernel, bool(op.attrs["biases"])
     held = (tensor(graph, name) for name in names)
     return kernel, any(len(t.shape or ()) == 1 for t in held if t.role != "buffer")

@@ -38,8 +38,11 @@ def _biases(graph: Graph, op: Op) -> int:
     """How many biases are added, stored or computed.
 
     Buffers among the weights are scales and zero points of what is stored as integers; where
-    no input is left, the last parameter is one.
+    no input is left, the last parameter is one. `attrs["biases"]` says it where scales that
+    are computed could be taken for one.
     """
+    if "biases" in op.attrs:
+        return int(op.attrs["biases"])
     stored = [name for name in op.weights[1:] if tensor(graph, name).role != "buffer"]
     if not op.inputs and op.weights and tensor(graph, op.weights[-1]).role != "buffer":
         stored = stored[:-1]
@@ -96,7 +99,7 @@ def _matmul(graph: Graph, op: Op) -> tuple[int, int]:
         return outputs * prod(shape(graph, operands[1])[::2]), outputs
     if op.word in _ADDING:
         return outputs * shape(graph, operands[1])[-1], outputs
-    biases = max(0, len(operands) - 2)
+    biases = op.attrs.get("biases", max(0, len(operands) - 2))
     if op.attrs.get("transpose_a"):
         return outputs * shape(graph, operands[0])[-2], outputs * biases
     return outputs * shape(graph, operands[0])[-1], outputs * biases

@@ -37,18 +37,22 @@ _LAYERS: Table = {
     "GemmFloat8": Operator("matmul", settings.fused_gemm, (0, 1, 2), {1: -1}, frozenset({3, 4, 5})),
     "QGemm": Operator(
         "matmul",
-        _integer(settings.gemm),
+        settings.integer_layer(settings.gemm, 6),
         (0, 3, 6, 1, 2, 4, 5, 7, 8),
         {3: -1},
         frozenset({1, 2, 4, 5, 7, 8}),
     ),
     "DynamicQuantizeMatMul": Operator(
-        "matmul", _integer(settings.nothing), (0, 1, 4, 2, 3), {1: -1}, frozenset({2, 3})
+        "matmul",
+        settings.integer_layer(settings.nothing, 4),
+        (0, 1, 4, 2, 3),
+        {1: -1},
+        frozenset({2, 3}),
     ),
     "MatMulInteger16": Operator("matmul", weights={1: -1}),
     "MatMulIntegerToFloat": Operator(
         "matmul",
-        _integer(settings.nothing),
+        settings.integer_layer(settings.nothing, 6),
         (0, 1, 6, 2, 3, 4, 5),
         {1: -1},
         frozenset({2, 3, 4, 5}),

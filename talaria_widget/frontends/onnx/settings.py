@@ -33,6 +33,16 @@ def integer(builder: Builder) -> Builder:
     }
 
 
+def integer_layer(builder: Builder, bias: int | None) -> Builder:
+    """The same of a layer whose bias is in this slot; all else beside it is scales."""
+
+    def build(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
+        biased = bias is not None and bias < len(inputs) and inputs[bias] is not None
+        return {**builder(given, inputs, outputs), "precision": "int8", "biases": int(biased)}
+
+    return build
+
+
 def convolution(slot: int, *, last: bool = False) -> Builder:
     """Attributes of a convolution whose kernel is in this slot; `last`: channels come last."""
 

@@ -11,11 +11,14 @@ STANDARD: Table = {
     "Conv": Operator("conv", settings.convolution(1), weights={1: 0}),
     "ConvTranspose": Operator("conv_transpose", settings.convolution(1), weights={1: 1}),
     "ConvInteger": Operator(
-        "conv", settings.integer(settings.convolution(1)), weights={1: 0}, buffers=frozenset({2, 3})
+        "conv",
+        settings.integer_layer(settings.convolution(1), None),
+        weights={1: 0},
+        buffers=frozenset({2, 3}),
     ),
     "QLinearConv": Operator(
         "conv",
-        settings.integer(settings.convolution(3)),
+        settings.integer_layer(settings.convolution(3), 8),
         (0, 3, 8, 1, 2, 4, 5, 6, 7),
         {3: 0},
         SCALES,
@@ -28,13 +31,13 @@ STANDARD: Table = {
     "Einsum": Operator("matmul", settings.einsum),
     "MatMulInteger": Operator(
         "matmul",
-        settings.integer(settings.nothing),
+        settings.integer_layer(settings.nothing, None),
         weights={1: -1},
         buffers=frozenset({2, 3}),
     ),
     "QLinearMatMul": Operator(
         "matmul",
-        settings.integer(settings.nothing),
+        settings.integer_layer(settings.nothing, None),
         (0, 3, 1, 2, 4, 5, 6, 7),
         weights={3: -1},
         buffers=SCALES,
