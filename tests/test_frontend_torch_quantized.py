@@ -143,6 +143,15 @@ def test_a_static_residual_and_a_transposed_convolution() -> None:
     assert macs(graph) == (4 * 6 * 6) * 6 * 2 * 2
 
 
+def test_a_script_of_a_quantized_model() -> None:
+    net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+    script = torch.jit.script(quantized(net, {nn.Linear}))
+    graph = capture(script, torch.randn(2, 16))
+    assert [op.kind for op in graph.ops] == ["linear", "activation", "linear"]
+    assert macs(graph) == 2 * 16 * 32 + 2 * 32 * 4
+    assert graph.parameters == 16 * 32 + 32 + 32 * 4 + 4
+
+
 def test_a_table_of_integers() -> None:
     graph = capture(torch.ao.nn.quantized.Embedding(10, 12), torch.tensor([1, 2, 3]))
     assert graph.ops[0].kind == "embedding"

@@ -12,6 +12,7 @@ from torch import nn
 from talaria_widget.frontends.torch import first_layer
 from talaria_widget.frontends.torch.huggingface import from_configuration, is_huggingface
 from talaria_widget.frontends.torch.samples import Guess, ids, numbers, precision, sizes
+from talaria_widget.frontends.torch.script import signature
 
 _LENGTH = 128
 _SIZES = ("input_size", "test_input_size")
@@ -66,7 +67,7 @@ def ask(model: nn.Module) -> str:
 def _required(model: nn.Module) -> list[str]:
     return [
         parameter.name
-        for parameter in inspect.signature(model.forward).parameters.values()
+        for parameter in signature(model.forward).parameters.values()
         if (
             parameter.default is inspect.Parameter.empty
             and parameter.kind is not inspect.Parameter.VAR_KEYWORD
@@ -98,7 +99,7 @@ def _by_pretraining(model: nn.Module, required: list[str]) -> Iterator[Guess]:
 
 def _by_names(model: nn.Module, required: list[str]) -> Iterator[Guess]:
     """Arguments whose names say what they are: images of a detector, ids of a text."""
-    parameters = list(inspect.signature(model.forward).parameters)
+    parameters = list(signature(model.forward).parameters)
     if parameters[:2] == ["images", "targets"]:
         yield from _detection(model)
     elif len(required) > 1 and all(name in _TEXT for name in required):

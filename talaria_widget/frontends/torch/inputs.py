@@ -13,6 +13,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from talaria_widget.frontends.torch.guess import guess
 from talaria_widget.frontends.torch.samples import Guess
+from talaria_widget.frontends.torch.script import signature as read_signature
 from talaria_widget.frontends.torch.structure import replace, tensors
 from talaria_widget.frontends.torch.wrappers import unwrap
 from talaria_widget.frontends.verdicts import wrong_type
@@ -82,7 +83,7 @@ def prepare(model: nn.Module, inputs: Any, device: torch.device) -> list[Prepare
             f"inputs is a {type(inputs).__name__}; pass a tensor, a tuple of arguments, or a "
             "dict of keyword arguments"
         )
-    signature = inspect.signature(model.forward)
+    signature = read_signature(model.forward)
     return [_place(signature, found, inputs is None, device) for found in made]
 
 

@@ -33,11 +33,23 @@ def find_packed(model: nn.Module) -> Mapping[int, tuple[Packed, ...]]:
     They are named after the module that a reader knows: `fc.weight`, not the path of the object.
     """
     return {
-        id(item): tuple(_tensors(item, _prefix(path)))
+        id(item): unpack(item, _prefix(path))
         for path, module in model.named_modules()
         for item in vars(module).values()
-        if isinstance(item, torch.ScriptObject)
+        if is_packed(item)
     }
+
+
+def is_packed(item: Any) -> bool:
+    """Whether something is an object that torch packs weights in."""
+    return isinstance(item, torch.ScriptObject) and item._type().qualified_name().startswith(
+        "__torch__.torch.classes."
+    )
+
+
+def unpack(item: Any, prefix: str) -> tuple[Packed, ...]:
+    """The tensors of a packed object, their names after a prefix."""
+    return tuple(_tensors(item, prefix))
 
 
 def _prefix(path: str) -> str:

@@ -16,7 +16,7 @@ from talaria_widget.frontends.torch.executor import Executor
 from talaria_widget.frontends.torch.functions import Function, describe
 from talaria_widget.frontends.torch.log import Log
 from talaria_widget.frontends.torch.memory import Incomplete, Memory, Slot
-from talaria_widget.frontends.torch.packed import Packed
+from talaria_widget.frontends.torch.packed import Packed, is_packed, unpack
 from talaria_widget.frontends.torch.places import Places, find_source, show
 from talaria_widget.frontends.torch.recording import Call, Ref, Trace, place
 from talaria_widget.frontends.torch.rounds import fold
@@ -57,7 +57,8 @@ class Tracer(TorchFunctionMode):
         self._device, self._virtual = device, virtual
         self._places, self._boundary = places, boundary
         self._memory = Memory(registered, virtual=virtual, strict=strict)
-        self._packed = packed or {}
+        self._packed = dict(packed or {})
+        self._held: list[Any] = []
         for held in (held for found in self._packed.values() for held in found):
             self._memory.adopt(held.tensor, held.name, held.role)
         self._log = Log(self._memory)
@@ -226,7 +227,7 @@ class Tracer(TorchFunctionMode):
 
         unexplained = memory.unexplained
         args, kwargs = refer(args, mark), refer(kwargs, mark)
-        if self._packed:
+        if self._packed or "quantized" in function.target:
             slots += [memory.meet(held.tensor) for held in self._unpack((args, kwargs))]
         shape_only = function.treatment == "like" or (
             function.treatment == "random" and function.word.endswith("_like")
@@ -257,9 +258,21 @@ class Tracer(TorchFunctionMode):
     def _unpack(self, item: Any) -> Iterator[Packed]:
         """The tensors in the packed objects among a call's arguments."""
         if isinstance(item, torch.ScriptObject):
-            yield from self._packed.get(id(item), ())
+            yield from self._packed.get(id(item)) or self._meet_packed(item)
         elif isinstance(item, tuple | list):
             for part in item:
                 yield from self._unpack(part)
         elif isinstance(item, dict):
             yield from self._unpack(tuple(item.values()))
+
+    def _meet_packed(self, item: Any) -> tuple[Packed, ...]:
+        """The tensors of a packed object that no module holds in sight: TorchScript's."""
+        if not is_packed(item):
+            return ()
+        self._held.append(item)
+        path = self._places.path
+        found = unpack(item, f"{path}.packed_{len(self._held)}." if path else f"{len(self._held)}.")
+        self._packed[id(item)] = found
+        for held in found:
+            self._memory.adopt(held.tensor, held.name, held.role)
+        return found
