@@ -101,6 +101,28 @@ def test_calls_on_two_tensors(word: str) -> None:
     assert said > len(layouts())
 
 
+CONVOLUTIONS = [
+    ((2, 8, 9, 7), (6, 8, 3, 3), {"stride": 2, "padding": 1}),
+    ((2, 8, 9, 7), (6, 8, 1, 1), {}),
+    ((1, 8, 1, 1), (8, 1, 1, 1), {"groups": 8}),
+    ((1, 8, 9, 7), (8, 1, 5, 3), {"groups": 8, "dilation": (1, 2), "padding": (2, 2)}),
+    ((3, 1, 9, 7), (4, 1, 3, 3), {"stride": (1, 2)}),
+    ((2, 8, 9), (6, 4, 3), {"groups": 2, "stride": (2,), "padding": (1,)}),
+    ((1, 1, 9), (1, 1, 9), {}),
+]
+
+
+@pytest.mark.parametrize(("data", "weight", "settings"), CONVOLUTIONS)
+def test_convolutions(
+    data: tuple[int, ...], weight: tuple[int, ...], settings: dict[str, Any]
+) -> None:
+    word = f"conv{len(data) - 2}d"
+    args = (meta(*data), meta(*weight), meta(weight[0]))
+    rule = by_rule(f"torch.nn.functional.{word}", args, settings)
+    assert rule is not None
+    assert rule == kernel(getattr(functional, word), *args, **settings)
+
+
 @pytest.mark.parametrize("dim", [0, 1, -1, 5])
 def test_joining(dim: int) -> None:
     said = 0
@@ -138,6 +160,11 @@ def test_what_is_done_in_place_returns_its_argument() -> None:
         ("torch.Tensor.mul", (meta(3), True), {}),
         ("torch.Tensor.relu", (meta(3), 1, 2, 3), {"other": 1}),
         ("torch.cat", ([],), {}),
+        ("torch.nn.functional.conv2d", (meta(1, 8, 9, 7), meta(6, 7, 3, 3)), {}),
+        ("torch.nn.functional.conv2d", (meta(1, 8, 2, 2), meta(6, 8, 3, 3)), {}),
+        ("torch.nn.functional.conv2d", (meta(1, 8, 9, 9), meta(6, 8, 3, 3)), {"padding": "same"}),
+        ("torch.nn.functional.conv2d", (meta(8, 9, 9), meta(6, 8, 3, 3)), {}),
+        ("torch.nn.functional.conv2d", (meta(1, 8, 9, 9), meta(6, 8, 3, 3)), {"stride": 0}),
         ("torch.nowhere", (meta(3),), {}),
     ],
 )

@@ -119,6 +119,49 @@ def _linear(data: Any, weight: Any, bias: Any = None) -> Any:
     return contiguous((*data.shape[:-1], out), data.dtype) if fits else None
 
 
+def _conv(axes: int) -> Rule:
+    """A convolution over so many axes of a batch; `padding="same"` is the kernel's to judge."""
+
+    def rule(
+        data: Any,
+        weight: Any,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Any:
+        if not _dense(data, weight, bias) or not data.dim() == weight.dim() == axes + 2:
+            return None
+        out, entering = weight.shape[:2]
+        fits = groups > 0 and data.shape[1] == entering * groups and out % groups == 0
+        if not fits or 0 in data.shape or (bias is not None and tuple(bias.shape) != (out,)):
+            return None
+        sizes = []
+        for axis in range(axes):
+            step, around, apart = (_of(p, axis, axes) for p in (stride, padding, dilation))
+            if step < 1 or around < 0 or apart < 1:
+                return None
+            left = data.shape[axis + 2] + 2 * around - apart * (weight.shape[axis + 2] - 1) - 1
+            sizes.append(left // step + 1)
+        return contiguous((data.shape[0], out, *sizes), data.dtype) if min(sizes) > 0 else None
+
+    return rule
+
+
+def _of(setting: Any, axis: int, axes: int) -> int:
+    """What a setting says of one axis.
+
+    Raises:
+        TypeError: it is neither a number nor one for each axis.
+    """
+    if isinstance(setting, list | tuple) and len(setting) in (1, axes):
+        setting = setting[axis if len(setting) == axes else 0]
+    if type(setting) is not int:
+        raise TypeError(setting)
+    return setting
+
+
 def _cat(tensors: Any, dim: int = 0) -> Any:
     if not isinstance(tensors, list | tuple) or not tensors or not _dense(*tensors):
         return None
@@ -228,6 +271,8 @@ RULES: dict[str, Rule] = {
     "torch.nn.functional.adaptive_avg_pool2d": _adaptive_pool,
     "torch.nn.functional.batch_norm": _batch_norm,
     "torch.nn.functional.layer_norm": _layer_norm,
+    "torch.nn.functional.conv1d": _conv(1),
+    "torch.nn.functional.conv2d": _conv(2),
     "torch.nn.functional.linear": _linear,
     "torch._grouped_mm": _grouped,
     "torch.nn.functional.grouped_mm": _grouped,
