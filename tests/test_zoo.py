@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +39,7 @@ NO_GUESS = frozenset(
     }
 )
 """Models whose inputs nobody can guess: sizes hidden in a flatten, no layer to read one from."""
-OPEN = {"fft-complex", "eager-quantized", "silero-if", "silero-without-if"} | {
-    "sklearn-forest",
-    "sklearn-perceptron",
-}
-"""Models that are not wholly counted yet."""
 MODULES = [name for name, entry in ZOO.items() if entry.framework == "torch"]
-
-
-def unless_open(names: Iterable[str]) -> list[Any]:
-    mark = pytest.mark.xfail(reason="not wholly counted yet", strict=False)
-    return [pytest.param(name, marks=mark) if name in OPEN else name for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +92,7 @@ def state(model: object) -> object:
     return digest.hexdigest(), modes, numbers
 
 
-@pytest.mark.parametrize("name", unless_open(ZOO))
+@pytest.mark.parametrize("name", ZOO)
 def test_at_least_98_percent_of_the_operations_are_counted(zoo: Zoo, name: str) -> None:
     for found in zoo(name).reports.values():
         assert dict(found.uncounted) == UNCOUNTED.get(name, {})
@@ -123,7 +113,7 @@ def test_what_multiplies_by_a_weight_is_never_counted_as_nothing(zoo: Zoo, name:
     assert silent == []
 
 
-@pytest.mark.parametrize("name", unless_open(ZOO))
+@pytest.mark.parametrize("name", ZOO)
 def test_a_task_that_computes_takes_time(zoo: Zoo, name: str) -> None:
     for found in zoo(name).reports.values():
         latency = found.column("latency_s").values
@@ -156,7 +146,7 @@ def test_it_comes_in_without_inputs_or_says_what_to_pass(zoo: Zoo, name: str) ->
         assert graph.assumed or ZOO[name].framework == "onnx"
 
 
-@pytest.mark.parametrize("name", unless_open(MACS))
+@pytest.mark.parametrize("name", MACS)
 def test_multiply_adds_are_those_worked_by_hand(zoo: Zoo, name: str) -> None:
     for found in zoo(name).reports.values():
         assert found.totals["macs"] == MACS[name]
