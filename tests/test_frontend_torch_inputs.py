@@ -106,3 +106,19 @@ def test_arguments_by_position_and_by_name_are_the_same_graph() -> None:
 def test_a_lazy_module_asks_for_a_first_call() -> None:
     with pytest.raises(ValueError, match="LazyLinear"):
         capture(nn.Sequential(nn.LazyLinear(3)), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Linear(7, 2), nn.ReLU()), (1, 7)),
+        (nn.Sequential(nn.Conv2d(3, 2, 3)), (1, 3, 224, 224)),
+        (nn.Embedding(9, 3), (1, 128)),
+    ],
+    ids=["linear", "image", "embedding"],
+)
+def test_a_scripted_model_s_inputs_are_those_of_its_first_layer(
+    model: nn.Module, shape: tuple[int, ...]
+) -> None:
+    prepared = prepare_inputs(torch.jit.script(model.eval()))
+    assert tuple(prepared.args[0].shape) == shape

@@ -128,6 +128,13 @@ def test_wrappers_leave_no_trace_in_the_names(name: str) -> None:
     assert graph.notes
 
 
+def test_a_wrapped_model_is_applied_as_the_one_inside() -> None:
+    applied = talaria.apply(nn.DataParallel(nets.small_net()), {"fc": talaria.Quantize(8)}, IMAGE)
+    names = {tensor.name for tensor in applied.model.graph.initializer}
+    assert any(name.startswith("stem.weight") for name in names)
+    assert not any(name.startswith("module.") for name in names)
+
+
 def test_a_replica_of_distributed_training_is_read_by_the_author_s_names() -> None:
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:

@@ -17,10 +17,19 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def guesses(model: nn.Module, only: type[nn.Module] = nn.Module) -> list[Guess]:
     """Candidates for one argument, likeliest first; none where no layer says a size."""
     for name, module in model.named_modules():
-        maker = next((make for kind, make in _MAKERS if isinstance(module, kind)), None)
-        if maker is not None and isinstance(module, only):
-            return maker(name or "the model", module)
+        maker = next((make for kinds, make in _MAKERS if _is_one(module, kinds)), None)
+        if maker is not None and _is_one(module, (only,)):
+            try:
+                return maker(name or "the model", module)
+            except AttributeError:  # a traced layer keeps its weights, not its settings
+                continue
     return []
+
+
+def _is_one(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
+    """Whether a module is of some kinds, or TorchScript of one."""
+    scripted = getattr(module, "original_name", None)
+    return isinstance(module, kinds) or scripted in [kind.__name__ for kind in kinds]
 
 
 def channels(model: nn.Module) -> int | None:
@@ -114,14 +123,13 @@ def _batch_norm(name: str, module: Any) -> list[Guess]:
     return _image(name, module.num_features, module)
 
 
-_MAKERS: tuple[tuple[Any, Callable[[str, Any], list[Guess]]], ...] = (
-    (nn.Conv1d, _conv1d),
-    (nn.Conv2d, _conv2d),
-    (nn.ConvTranspose2d, _conv2d),
-    (nn.Conv3d, _conv3d),
-    (nn.Linear, _linear),
+_MAKERS: tuple[tuple[tuple[type[nn.Module], ...], Callable[[str, Any], list[Guess]]], ...] = (
+    ((nn.Conv1d,), _conv1d),
+    ((nn.Conv2d, nn.ConvTranspose2d), _conv2d),
+    ((nn.Conv3d,), _conv3d),
+    ((nn.Linear,), _linear),
     ((nn.Embedding, nn.EmbeddingBag), _embedding),
-    (nn.RNNBase, _recurrent),
-    (nn.LayerNorm, _layer_norm),
-    (nn.BatchNorm2d, _batch_norm),
+    ((nn.RNNBase, nn.LSTM, nn.GRU, nn.RNN), _recurrent),
+    ((nn.LayerNorm,), _layer_norm),
+    ((nn.BatchNorm2d,), _batch_norm),
 )
