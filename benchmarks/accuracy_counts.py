@@ -19,6 +19,7 @@ from torch import nn
 from benchmarks.counting_formulas import WORKED, Worked, evaluate
 from benchmarks.counting_language import LANGUAGE
 from benchmarks.counting_models import TIMM, VISION, Case
+from benchmarks.counting_rarer import RARER
 from benchmarks.counting_tools import TOOLS, ask
 from benchmarks.independent_count import independent_count
 from talaria_widget.frontends.torch import capture
@@ -122,7 +123,7 @@ SECTIONS = {
     "transformers": (
         "## transformers",
         "Small configurations of each architecture, counted in the same way.",
-        LANGUAGE,
+        [*LANGUAGE, *RARER],
     ),
     "timm": (
         "## timm",

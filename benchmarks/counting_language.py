@@ -24,7 +24,7 @@ def given(**named: Callable[[], Any]) -> Callable[[], Inputs]:
     return lambda: ((), {name: build() for name, build in named.items()})
 
 
-def _config(name: str, model: str, inputs: Callable[[], Inputs], **settings: Any) -> Case:
+def configured(name: str, model: str, inputs: Callable[[], Inputs], **settings: Any) -> Case:
     def make() -> nn.Module:
         config = getattr(transformers, name)(**settings)
         built: nn.Module = getattr(transformers, model)(config)
@@ -33,19 +33,19 @@ def _config(name: str, model: str, inputs: Callable[[], Inputs], **settings: Any
     return Case("transformers", model, make, inputs)
 
 
-_SMALL: dict[str, Any] = {
+SMALL: dict[str, Any] = {
     "vocab_size": 100,
     "hidden_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 128,
 }
-_ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_GROUPED = {**_SMALL, "num_key_value_heads": 2, "use_cache": False, **_ENDS}
-_CACHELESS = {**_SMALL, "use_cache": False, **_ENDS}
-_PICTURE = {**_SMALL, "image_size": 64, "patch_size": 16}
-del _PICTURE["vocab_size"]
-_EXPERTS = {**_GROUPED, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+ENDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+GROUPED = {**SMALL, "num_key_value_heads": 2, "use_cache": False, **ENDS}
+_CACHELESS = {**SMALL, "use_cache": False, **ENDS}
+PICTURE = {**SMALL, "image_size": 64, "patch_size": 16}
+del PICTURE["vocab_size"]
+EXPERTS = {**GROUPED, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 _BART = {
     "vocab_size": 100,
     "d_model": 64,
@@ -56,7 +56,7 @@ _BART = {
     "encoder_ffn_dim": 128,
     "decoder_ffn_dim": 128,
     "use_cache": False,
-    **_ENDS,
+    **ENDS,
 }
 _TARGET: dict[str, Any] = {"decoder_input_ids": lambda: torch.randint(5, 90, (1, 8))}
 
@@ -70,7 +70,7 @@ def wave() -> torch.Tensor:
 
 
 _SPEECH = {
-    **_SMALL,
+    **SMALL,
     "conv_dim": (32, 32, 32),
     "conv_kernel": (10, 3, 3),
     "conv_stride": (5, 2, 2),
@@ -79,9 +79,9 @@ _SPEECH = {
     "num_conv_pos_embedding_groups": 4,
 }
 TEXT = [
-    _config("BertConfig", "BertForMaskedLM", tokens(), **_SMALL),
-    _config("RobertaConfig", "RobertaForSequenceClassification", tokens(), **_SMALL, **_ENDS),
-    _config(
+    configured("BertConfig", "BertForMaskedLM", tokens(), **SMALL),
+    configured("RobertaConfig", "RobertaForSequenceClassification", tokens(), **SMALL, **ENDS),
+    configured(
         "DistilBertConfig",
         "DistilBertModel",
         tokens(),
@@ -91,35 +91,37 @@ TEXT = [
         n_heads=4,
         hidden_dim=128,
     ),
-    _config("AlbertConfig", "AlbertModel", tokens(), **_SMALL, embedding_size=32),
-    _config("ElectraConfig", "ElectraModel", tokens(), **_SMALL, embedding_size=32),
-    _config(
+    configured("AlbertConfig", "AlbertModel", tokens(), **SMALL, embedding_size=32),
+    configured("ElectraConfig", "ElectraModel", tokens(), **SMALL, embedding_size=32),
+    configured(
         "DebertaV2Config",
         "DebertaV2Model",
         tokens(),
-        **_SMALL,
+        **SMALL,
         relative_attention=True,
         pos_att_type=["p2c", "c2p"],
         position_buckets=8,
     ),
-    _config("MPNetConfig", "MPNetModel", tokens(), **_SMALL),
-    _config(
+    configured("MPNetConfig", "MPNetModel", tokens(), **SMALL),
+    configured(
         "ModernBertConfig",
         "ModernBertModel",
         tokens(),
-        **_SMALL,
-        **_ENDS,
+        **SMALL,
+        **ENDS,
         local_attention=8,
         cls_token_id=1,
         sep_token_id=2,
     ),
-    _config("FNetConfig", "FNetModel", tokens(), **_SMALL),
-    _config("SqueezeBertConfig", "SqueezeBertModel", tokens(), **_SMALL, embedding_size=64),
-    _config("LongformerConfig", "LongformerModel", tokens(), **_SMALL, attention_window=8, **_ENDS),
-    _config(
-        "BigBirdConfig", "BigBirdModel", tokens(), **_SMALL, attention_type="original_full", **_ENDS
+    configured("FNetConfig", "FNetModel", tokens(), **SMALL),
+    configured("SqueezeBertConfig", "SqueezeBertModel", tokens(), **SMALL, embedding_size=64),
+    configured(
+        "LongformerConfig", "LongformerModel", tokens(), **SMALL, attention_window=8, **ENDS
     ),
-    _config(
+    configured(
+        "BigBirdConfig", "BigBirdModel", tokens(), **SMALL, attention_type="original_full", **ENDS
+    ),
+    configured(
         "GPT2Config",
         "GPT2LMHeadModel",
         tokens(),
@@ -128,10 +130,10 @@ TEXT = [
         n_layer=2,
         n_head=4,
         use_cache=False,
-        **_ENDS,
+        **ENDS,
     ),
-    _config("GPTNeoXConfig", "GPTNeoXForCausalLM", tokens(), **_CACHELESS),
-    _config(
+    configured("GPTNeoXConfig", "GPTNeoXForCausalLM", tokens(), **_CACHELESS),
+    configured(
         "OPTConfig",
         "OPTForCausalLM",
         tokens(),
@@ -142,9 +144,9 @@ TEXT = [
         ffn_dim=128,
         word_embed_proj_dim=64,
         use_cache=False,
-        **_ENDS,
+        **ENDS,
     ),
-    _config(
+    configured(
         "BloomConfig",
         "BloomForCausalLM",
         tokens(),
@@ -153,9 +155,9 @@ TEXT = [
         n_layer=2,
         n_head=4,
         use_cache=False,
-        **_ENDS,
+        **ENDS,
     ),
-    _config(
+    configured(
         "FalconConfig",
         "FalconForCausalLM",
         tokens(),
@@ -164,36 +166,36 @@ TEXT = [
         num_hidden_layers=2,
         num_attention_heads=4,
         use_cache=False,
-        **_ENDS,
+        **ENDS,
     ),
-    _config("LlamaConfig", "LlamaForCausalLM", tokens(), **_GROUPED),
-    _config("MistralConfig", "MistralForCausalLM", tokens(), **_GROUPED, sliding_window=8),
-    _config("Qwen2Config", "Qwen2ForCausalLM", tokens(), **_GROUPED),
-    _config("Qwen3Config", "Qwen3ForCausalLM", tokens(), **_GROUPED, head_dim=16),
-    _config("GemmaConfig", "GemmaForCausalLM", tokens(), **_GROUPED, head_dim=16),
-    _config("Gemma2Config", "Gemma2ForCausalLM", tokens(), **_GROUPED, head_dim=16),
-    _config("PhiConfig", "PhiForCausalLM", tokens(), **_GROUPED),
-    _config("Phi3Config", "Phi3ForCausalLM", tokens(), **_GROUPED),
-    _config("StableLmConfig", "StableLmForCausalLM", tokens(), **_GROUPED),
-    _config("CohereConfig", "CohereForCausalLM", tokens(), **_GROUPED),
-    _config("OlmoConfig", "OlmoForCausalLM", tokens(), **_GROUPED),
-    _config(
+    configured("LlamaConfig", "LlamaForCausalLM", tokens(), **GROUPED),
+    configured("MistralConfig", "MistralForCausalLM", tokens(), **GROUPED, sliding_window=8),
+    configured("Qwen2Config", "Qwen2ForCausalLM", tokens(), **GROUPED),
+    configured("Qwen3Config", "Qwen3ForCausalLM", tokens(), **GROUPED, head_dim=16),
+    configured("GemmaConfig", "GemmaForCausalLM", tokens(), **GROUPED, head_dim=16),
+    configured("Gemma2Config", "Gemma2ForCausalLM", tokens(), **GROUPED, head_dim=16),
+    configured("PhiConfig", "PhiForCausalLM", tokens(), **GROUPED),
+    configured("Phi3Config", "Phi3ForCausalLM", tokens(), **GROUPED),
+    configured("StableLmConfig", "StableLmForCausalLM", tokens(), **GROUPED),
+    configured("CohereConfig", "CohereForCausalLM", tokens(), **GROUPED),
+    configured("OlmoConfig", "OlmoForCausalLM", tokens(), **GROUPED),
+    configured(
         "MixtralConfig",
         "MixtralForCausalLM",
         tokens(),
-        **_GROUPED,
+        **GROUPED,
         num_local_experts=4,
         num_experts_per_tok=2,
     ),
-    _config(
+    configured(
         "Qwen2MoeConfig",
         "Qwen2MoeForCausalLM",
         tokens(),
-        **_EXPERTS,
+        **EXPERTS,
         num_experts=4,
         shared_expert_intermediate_size=64,
     ),
-    _config(
+    configured(
         "MambaConfig",
         "MambaForCausalLM",
         tokens(),
@@ -202,9 +204,9 @@ TEXT = [
         num_hidden_layers=2,
         state_size=8,
         use_cache=False,
-        **_ENDS,
+        **ENDS,
     ),
-    _config(
+    configured(
         "T5Config",
         "T5ForConditionalGeneration",
         tokens(**_TARGET),
@@ -217,22 +219,24 @@ TEXT = [
         use_cache=False,
         decoder_start_token_id=0,
     ),
-    _config("BartConfig", "BartForConditionalGeneration", tokens(**_TARGET), **_BART),
-    _config("MarianConfig", "MarianMTModel", tokens(**_TARGET), **_BART, decoder_start_token_id=0),
-    _config("PegasusConfig", "PegasusForConditionalGeneration", tokens(**_TARGET), **_BART),
+    configured("BartConfig", "BartForConditionalGeneration", tokens(**_TARGET), **_BART),
+    configured(
+        "MarianConfig", "MarianMTModel", tokens(**_TARGET), **_BART, decoder_start_token_id=0
+    ),
+    configured("PegasusConfig", "PegasusForConditionalGeneration", tokens(**_TARGET), **_BART),
 ]
 OTHERS = [
-    _config("ViTConfig", "ViTForImageClassification", given(pixel_values=picture), **_PICTURE),
-    _config("DeiTConfig", "DeiTModel", given(pixel_values=picture), **_PICTURE),
-    _config(
+    configured("ViTConfig", "ViTForImageClassification", given(pixel_values=picture), **PICTURE),
+    configured("DeiTConfig", "DeiTModel", given(pixel_values=picture), **PICTURE),
+    configured(
         "BeitConfig",
         "BeitModel",
         given(pixel_values=picture),
-        **_PICTURE,
+        **PICTURE,
         use_relative_position_bias=True,
     ),
-    _config("Dinov2Config", "Dinov2Model", given(pixel_values=picture), **_PICTURE),
-    _config(
+    configured("Dinov2Config", "Dinov2Model", given(pixel_values=picture), **PICTURE),
+    configured(
         "SwinConfig",
         "SwinModel",
         given(pixel_values=picture),
@@ -243,14 +247,14 @@ OTHERS = [
         num_heads=[2, 4],
         window_size=4,
     ),
-    _config(
+    configured(
         "ConvNextConfig",
         "ConvNextModel",
         given(pixel_values=picture),
         hidden_sizes=[16, 32, 64, 128],
         depths=[1, 1, 2, 1],
     ),
-    _config(
+    configured(
         "ResNetConfig",
         "ResNetModel",
         given(pixel_values=picture),
@@ -258,7 +262,7 @@ OTHERS = [
         depths=[1, 1, 1, 1],
         embedding_size=16,
     ),
-    _config(
+    configured(
         "SegformerConfig",
         "SegformerForSemanticSegmentation",
         given(pixel_values=picture),
@@ -266,16 +270,16 @@ OTHERS = [
         depths=[1, 1, 1, 1],
         decoder_hidden_size=32,
     ),
-    _config("MobileViTConfig", "MobileViTModel", given(pixel_values=picture), image_size=64),
-    _config(
+    configured("MobileViTConfig", "MobileViTModel", given(pixel_values=picture), image_size=64),
+    configured(
         "CLIPConfig",
         "CLIPModel",
         tokens(8, pixel_values=picture),
-        text_config={**_SMALL, **_ENDS},
-        vision_config=_PICTURE,
+        text_config={**SMALL, **ENDS},
+        vision_config=PICTURE,
         projection_dim=32,
     ),
-    _config(
+    configured(
         "WhisperConfig",
         "WhisperModel",
         given(input_features=lambda: torch.randn(1, 80, 200), **_TARGET),
@@ -283,17 +287,17 @@ OTHERS = [
         max_source_positions=100,
         decoder_start_token_id=0,
     ),
-    _config("Wav2Vec2Config", "Wav2Vec2ForCTC", given(input_values=wave), **_SPEECH),
-    _config("HubertConfig", "HubertModel", given(input_values=wave), **_SPEECH),
-    _config(
+    configured("Wav2Vec2Config", "Wav2Vec2ForCTC", given(input_values=wave), **_SPEECH),
+    configured("HubertConfig", "HubertModel", given(input_values=wave), **_SPEECH),
+    configured(
         "ASTConfig",
         "ASTModel",
         given(input_values=lambda: torch.randn(1, 128, 64)),
-        **{k: v for k, v in _SMALL.items() if k != "vocab_size"},
+        **{k: v for k, v in SMALL.items() if k != "vocab_size"},
         max_length=128,
         num_mel_bins=64,
     ),
-    _config(
+    configured(
         "DetrConfig",
         "DetrModel",
         given(pixel_values=picture),

@@ -159,6 +159,8 @@ class Products(TorchDispatchMode):
             return int(args[0].numel())
         if packet is aten.addmv:
             return int(args[1].numel())
+        if packet is aten.linalg_solve_triangular:
+            return int(result.numel()) * (int(args[0].shape[-1]) - 1) // 2
         if packet is aten.convolution:
             return _convolution(*args, result=result)
         if packet is aten._grouped_mm:

@@ -16,6 +16,7 @@ REDUCTION: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("sum", "prod", "max", "min", "amax", "amin", "all", "any", "nansum"), (1, -1)),
     **dict.fromkeys(("reducesum", "reduceprod", "reducemax", "reducemin"), (1, -1)),
     **dict.fromkeys(("argmax", "argmin", "count_nonzero"), (1, -1)),
+    **dict.fromkeys(("is_all_true", "is_any_true"), (1, -1)),
     **dict.fromkeys(("mean", "reducemean", "nanmean"), (1, 0)),  # adds, one division
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin"), (1, 0)),
     "aminmax": (2, -2),

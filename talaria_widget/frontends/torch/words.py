@@ -42,7 +42,8 @@ BY_KIND: Mapping[Kind, str] = {
     "reduction": """
         sum mean prod amax amin argmax argmin all any std var std_mean var_mean norm vector_norm
         matrix_norm frobenius_norm norm_except_dim logsumexp nansum nanmean cumsum cumprod cummax
-        cummin logcumsumexp count_nonzero aminmax trace diff gradient trapezoid trapz
+        cummin logcumsumexp count_nonzero is_all_true is_any_true
+        aminmax trace diff gradient trapezoid trapz
         cumulative_trapezoid sum_to_size searchsorted bucketize isin bincount histc histogram
         segment_reduce dist cosine_similarity pairwise_distance cdist pdist linear_cross_entropy
         mse_loss l1_loss smooth_l1_loss huber_loss kl_div binary_cross_entropy
