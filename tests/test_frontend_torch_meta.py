@@ -113,3 +113,10 @@ def test_a_question_about_data_is_answered_by_a_policy_that_is_said(
 def test_what_no_policy_can_answer_is_refused_in_a_sentence() -> None:
     with pytest.raises(UnsupportedModelError, match="no values, being on the meta device"):
         capture(Asks(lambda y: y.tolist()).to("meta"), torch.ones(2, 4))
+
+
+def test_inputs_that_do_not_fit_are_said_as_they_are_with_values() -> None:
+    with pytest.raises(
+        UnsupportedModelError, match=r"must have same reduction dim.*\[3, 5\] X \[4, 4\]"
+    ):
+        capture(nn.Sequential(nn.Linear(4, 4)).to("meta"), torch.ones(3, 5))
