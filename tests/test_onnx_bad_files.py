@@ -252,6 +252,23 @@ class TestStructure:
         self.refused(model([node], weights={"n": np.asarray(3)}), "corrupt")
 
 
+class TestFiles:
+    def test_one_that_is_too_large_is_not_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.onnx"
+        with path.open("wb") as file:
+            file.truncate(5 * 2**29)
+        began = time.perf_counter()
+        with pytest.raises(UnsupportedModelError, match="at most 2 GiB"):
+            capture(path)
+        assert time.perf_counter() - began < 1
+
+    def test_one_that_was_not_fetched(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.onnx"
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        with pytest.raises(UnsupportedModelError, match="Git LFS pointer"):
+            capture(path)
+
+
 def bomb(*nodes: onnx.NodeProto, **weights: Array) -> onnx.ModelProto:
     """A chain of constants that asks for more than there is, and an op beside it."""
     return model([*nodes, relu()], outputs=["y", info("out", None, INT)], weights=weights)

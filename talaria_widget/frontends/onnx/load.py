@@ -13,6 +13,10 @@ _STATE_DICT = frozenset({".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".sa
 # A PyTorch checkpoint is a zip archive, or a pickle where it is old.
 _CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
+_POINTER = b"version https://git-lfs"
+_LARGEST_BYTES = 2**31
+"""No protobuf message is larger."""
+
 
 def load(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     """The model as `read` gives it, with its local functions inlined by onnx.
@@ -58,10 +62,19 @@ def _read(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise UnsupportedModelError(f"{str(path)!r} is no file: pass the path of an ONNX file.")
     with path.open("rb") as file:
-        magic = file.read(4)
+        magic = file.read(len(_POINTER))
     if path.suffix.lower() in _STATE_DICT or magic.startswith(_CHECKPOINT_MAGIC):
         raise UnsupportedModelError(
             f"{str(path)!r} holds a state dict or a pickled module, no graph: pass the nn.Module."
+        )
+    if magic.startswith(_POINTER):
+        raise UnsupportedModelError(
+            f"{str(path)!r} is a Git LFS pointer, not the file itself: run `git lfs pull`."
+        )
+    if path.stat().st_size >= _LARGEST_BYTES:
+        raise UnsupportedModelError(
+            f"{str(path)!r} has {path.stat().st_size:,} bytes and an ONNX file has at most 2 GiB: "
+            "save its weights as external data."
         )
     try:
         return onnx.load(path, load_external_data=False)

@@ -95,7 +95,7 @@ def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
     """Say that what is unknown may come of an open dimension that is too small at 1."""
     live = (op for op in built.ops if op.times != 0)
     holes = [op for op in live if any(built.tensors[n].shape is None for n in op.outputs)]
-    if not holes or not bound.assumed:
+    if not holes or not any("open dimensions" in sentence for sentence in bound.assumed):
         return ()
     return (
         f"the shapes of {len(holes)} operations are unknown while open dimensions are 1 "
