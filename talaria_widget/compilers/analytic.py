@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from types import MappingProxyType
 
-from talaria_widget.compilers.fusion import ANCHORS, Fusion, Group, fuse
+from talaria_widget.compilers.fusion import ANCHORS, Fusion, fuse
+from talaria_widget.compilers.groups import Group
 from talaria_widget.graph import Graph, Op, Tensor, Work
 from talaria_widget.hardware import Device
 from talaria_widget.program import Program, StoredWeight, Task

@@ -13,6 +13,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from talaria_widget.compilers.groups import LONGEST_CHAIN, Group, State, resolve, single_reader
+from talaria_widget.compilers.integers import (
+    integer_group,
+    is_integer_product,
+    is_plain,
+    read_as_integers,
+)
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work.formulas import FORMULAS
 from talaria_widget.work.words import WORDS
@@ -21,28 +28,6 @@ ANCHORS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 POINTWISE = frozenset({"elementwise", "activation", "cast"})
 CHAIN = POINTWISE | {"reduction"}
 RANDOM = frozenset({"rand", "randn", "randint", "bernoulli", "dropout", "multinomial", "normal"})
-LONGEST_CHAIN = 16
-LIMITS = frozenset({"relu", "clip"})
-# What turns an integer product's 32-bit sums back into numbers (MatMulInteger, Cast, Mul, Add).
-RESCALING = frozenset({"cast", "mul", "add"})
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Ops that run as one task, in order; `folded` are norms that vanish into the weights.
-
-    `padded`: the first op only puts zeros around what the second one reads.
-    """
-
-    ops: tuple[int, ...]
-    kind: str
-    folded: tuple[int, ...] = ()
-    padded: bool = False
-
-    @property
-    def anchor(self) -> int:
-        """The op that the others were fused to."""
-        return self.ops[1] if self.padded else self.ops[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +51,11 @@ def fuse(graph: Graph) -> Fusion:
     taken: set[int] = set()
     groups: list[Group] = []
     users = Counter(name for op in graph.ops for name in set(op.weights))
-    outputs = set(_resolve(graph.outputs, aliases)) | _leave_a_loop(graph, aliases)
+    outputs = set(resolve(graph.outputs, aliases)) | _leave_a_loop(graph, aliases)
     makers = {name: i for i, op in enumerate(graph.ops) for name in op.outputs}
-    state = _State(graph, aliases, constants, readers, outputs, users, makers)
+    state = State(graph, aliases, constants, readers, outputs, users, makers)
     # An integer product takes what turns its sums back before anything else can.
-    for i in sorted(kept, key=lambda k: not _is_integer_product(graph.ops[k])):
+    for i in sorted(kept, key=lambda k: not is_integer_product(graph.ops[k])):
         if i in taken:
             continue
         group = _grow(state, i, taken)
@@ -80,38 +65,15 @@ def fuse(graph: Graph) -> Fusion:
     return Fusion(tuple(groups), aliases, frozenset(constants), removed)
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    graph: Graph
-    aliases: Mapping[str, str]
-    constants: set[str]
-    readers: Mapping[str, tuple[int, ...]]
-    outputs: set[str]
-    users: Mapping[str, int]
-    makers: Mapping[str, int]
-
-    def inputs(self, op: Op) -> list[str]:
-        """The tensors an op reads that are neither constants nor views."""
-        return [t for t in _resolve(op.inputs, self.aliases) if t not in self.constants]
-
-    def result(self, i: int) -> str:
-        """The one tensor an op makes that counts."""
-        return self.graph.ops[i].outputs[0]
-
-
 def _leave_a_loop(graph: Graph, aliases: Mapping[str, str]) -> set[str]:
     """Values that an op reads more or less often than they are made: nothing fuses across."""
     made = {name: op.times for op in graph.ops for name in op.outputs}
     return {
         name
         for op in graph.ops
-        for name in _resolve(op.inputs, aliases)
+        for name in resolve(op.inputs, aliases)
         if made.get(name, op.times) != op.times
     }
-
-
-def _resolve(names: Sequence[str], aliases: Mapping[str, str]) -> list[str]:
-    return [aliases.get(name, name) for name in names]
 
 
 def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[int]]:
@@ -120,7 +82,7 @@ def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[
     constants = {n for n, t in graph.tensors.items() if t.role not in ("input", "activation")}
     removed: Counter[str] = Counter()
     kept: list[int] = []
-    integer = _read_as_integers(graph)
+    integer = read_as_integers(graph)
     scales: dict[str, tuple[str, ...]] = {}
     for i, op in enumerate(graph.ops):
         known = all(aliases.get(t, t) in constants for t in op.inputs)
@@ -131,7 +93,7 @@ def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[
             aliases[op.outputs[0]] = aliases.get(op.inputs[0], op.inputs[0])
             scales[aliases[op.outputs[0]]] = (*op.inputs[1:], *op.weights)
             removed[op.kind] += 1
-        elif _is_plain(op, aliases, scales) or (
+        elif is_plain(op, aliases, scales) or (
             (op.is_view or _same_dtype_cast(graph, op)) and op.inputs
         ):
             for out in op.outputs:
@@ -140,20 +102,6 @@ def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[
         else:
             kept.append(i)
     return aliases, constants, removed, kept
-
-
-def _read_as_integers(graph: Graph) -> set[str]:
-    """What a DequantizeLinear makes of bytes and only ops in 8-bit integers read: never made."""
-    made = {op.outputs[0] for op in graph.ops if op.word == "dequantizelinear" and op.outputs}
-    floats = {t for op in graph.ops if not op.attrs.get("precision") for t in op.inputs}
-    return made - floats - set(graph.outputs)
-
-
-def _is_plain(op: Op, aliases: Mapping[str, str], scales: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether a QuantizeLinear gives back the bytes that a view has been taken of."""
-    if op.word != "quantizelinear" or op.inputs[0] not in aliases:
-        return False
-    return scales.get(aliases[op.inputs[0]]) == (*op.inputs[1:], *op.weights)
 
 
 def _same_dtype_cast(graph: Graph, op: Op) -> bool:
@@ -167,23 +115,23 @@ def _readers(
 ) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     for i in kept:
-        for tensor in set(_resolve(graph.ops[i].inputs, aliases)):
+        for tensor in set(resolve(graph.ops[i].inputs, aliases)):
             found.setdefault(tensor, []).append(i)
     return {tensor: tuple(ops) for tensor, ops in found.items()}
 
 
-def _grow(state: _State, i: int, taken: set[int]) -> Group:
+def _grow(state: State, i: int, taken: set[int]) -> Group:
     op = state.graph.ops[i]
     if len(op.outputs) != 1:
         return Group((i,), op.kind)
     if op.attrs.get("precision"):
-        return _integer(state, i, taken)
+        return integer_group(state, i, taken)
     if op.kind == "matmul":
         attention = _attention(state, i, taken)
         if attention:
             return attention
     if op.attrs.get("zeros"):
-        layer = _single_reader(state, state.result(i), taken)
+        layer = single_reader(state, state.result(i), taken)
         if layer is not None and state.graph.ops[layer].kind == "conv":
             group = _grow(state, layer, taken)
             return Group((i, *group.ops), group.kind, group.folded, padded=True)
@@ -207,23 +155,16 @@ def _stands_alone(op: Op) -> bool:
     return op.kind == "reduction" and (op.word in WORDS or op.target in FORMULAS)
 
 
-def _reads_twice(state: _State, ops: Sequence[int]) -> bool:
+def _reads_twice(state: State, ops: Sequence[int]) -> bool:
     """Whether a value is both reduced and used again, as every normalisation does."""
     seen = Counter(t for k in ops for t in set(state.inputs(state.graph.ops[k])))
     return any(n > 1 for n in seen.values())
 
 
-def _single_reader(state: _State, tensor: str, taken: set[int]) -> int | None:
-    readers = state.readers.get(tensor, ())
-    if len(readers) != 1 or tensor in state.outputs or readers[0] in taken:
-        return None
-    return readers[0]
-
-
-def _anchor(state: _State, i: int, taken: set[int]) -> Group:
+def _anchor(state: State, i: int, taken: set[int]) -> Group:
     ops, folded = [i], []
     kind = state.graph.ops[i].kind
-    after = _single_reader(state, state.result(i), taken)
+    after = single_reader(state, state.result(i), taken)
     if after is not None and _takes_norm(state, state.graph.ops[i]):
         norm = state.graph.ops[after]
         stored = norm.kind == "norm" and not norm.attrs.get("statistics", True)
@@ -234,55 +175,7 @@ def _anchor(state: _State, i: int, taken: set[int]) -> Group:
     return Group(tuple(ops), kind, tuple(folded))
 
 
-def _is_integer_product(op: Op) -> bool:
-    return bool(op.attrs.get("precision")) and op.kind in ("linear", "matmul")
-
-
-def _integer(state: _State, i: int, taken: set[int]) -> Group:
-    """An op in 8-bit integers: its limits, what turns its sums back, its QuantizeLinear."""
-    graph, ops = state.graph, [i]
-    kind = graph.ops[i].kind
-    for _ in range(LONGEST_CHAIN):
-        step = _single_reader(state, state.result(ops[-1]), taken)
-        after = None if step is None else graph.ops[step]
-        if step is None or after is None or len(after.outputs) != 1:
-            break
-        ending = after.word == "quantizelinear"
-        rescales = _is_integer_product(graph.ops[i]) and after.word in RESCALING
-        others = [t for t in state.inputs(after) if t != state.result(ops[-1])]
-        single = all(graph.tensors[t].size == 1 for t in others)
-        if not ending and after.word not in LIMITS and not (rescales and single):
-            break
-        if "precision" in after.attrs:
-            break
-        ops += [m for t in others if (m := _lone_maker(state, t, taken)) is not None]
-        ops.append(step)
-        if ending:
-            break
-    before = state.makers.get(graph.ops[i].inputs[0]) if graph.ops[i].inputs else None
-    if before is not None and _is_own_quantizer(state, before, ops, taken):
-        ops.insert(1, before)
-    return Group(tuple(ops), kind)
-
-
-def _is_own_quantizer(state: _State, i: int, ops: Sequence[int], taken: set[int]) -> bool:
-    """Whether an op quantizes, as it runs, what only these ops read (DynamicQuantizeMatMul)."""
-    op = state.graph.ops[i]
-    if op.word != "dynamicquantizelinear" or i in taken or len(ops) < 2:
-        return False
-    readers = {r for name in op.outputs for r in state.readers.get(name, ())}
-    return readers <= set(ops) and not state.outputs.intersection(op.outputs)
-
-
-def _lone_maker(state: _State, tensor: str, taken: set[int]) -> int | None:
-    """The op that multiplies two scales for one reader."""
-    found = state.makers.get(tensor)
-    if found is None or found in taken or _single_reader(state, tensor, taken) is None:
-        return None
-    return found if state.graph.ops[found].word == "mul" else None
-
-
-def _takes_norm(state: _State, op: Op) -> bool:
+def _takes_norm(state: State, op: Op) -> bool:
     """Whether a norm can vanish into an op's weight: the op's own, channel by channel.
 
     Behind a linear layer of three axes a norm runs over another axis than the layer's outputs.
@@ -295,7 +188,7 @@ def _takes_norm(state: _State, op: Op) -> bool:
 
 
 def _pointwise(
-    state: _State, start: list[int], taken: set[int], kinds: frozenset[str], *, external: bool
+    state: State, start: list[int], taken: set[int], kinds: frozenset[str], *, external: bool
 ) -> tuple[list[int], str]:
     """Extend a group by ops over its one live value, as long as one value leaves it.
 
@@ -329,11 +222,11 @@ def _pointwise(
     return best, leaving
 
 
-def _attention(state: _State, i: int, taken: set[int]) -> Group | None:
+def _attention(state: State, i: int, taken: set[int]) -> Group | None:
     """Matrix product, scale and mask, softmax, matrix product: one attention."""
     graph, ops = state.graph, [i]
     for _ in range(6):
-        after = _single_reader(state, state.result(ops[-1]), taken)
+        after = single_reader(state, state.result(ops[-1]), taken)
         if after is None or len(graph.ops[after].outputs) != 1:
             return None
         ops.append(after)
@@ -345,7 +238,7 @@ def _attention(state: _State, i: int, taken: set[int]) -> Group | None:
     else:
         return None
     for _ in range(3):
-        after = _single_reader(state, state.result(ops[-1]), taken)
+        after = single_reader(state, state.result(ops[-1]), taken)
         if after is None or len(graph.ops[after].outputs) != 1:
             return None
         ops.append(after)
