@@ -86,7 +86,7 @@ def test_what_a_timm_model_was_built_for_comes_first(
 def torchvision_model(name: str, folder: str = "") -> nn.Module:
     models = torchvision_cpu.models()
     settings = {} if folder in ("", "video") else {"weights_backbone": None}
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model: nn.Module = models.get_model(name, weights=None, **settings)
     return model.eval()
