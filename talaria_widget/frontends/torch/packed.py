@@ -32,9 +32,15 @@ def find_packed(model: nn.Module) -> Mapping[int, tuple[Packed, ...]]:
 
     They are named after the module that a reader knows: `fc.weight`, not the path of the object.
     """
+    holders = [
+        module
+        for module in model.modules()
+        if any(type(item) is torch.ScriptObject for item in vars(module).values())
+    ]
+    paths = {module: path for path, module in model.named_modules()} if holders else {}
     return {
-        id(item): unpack(item, _prefix(path))
-        for path, module in model.named_modules()
+        id(item): unpack(item, _prefix(paths[module]))
+        for module in holders
         for item in vars(module).values()
         if is_packed(item)
     }
