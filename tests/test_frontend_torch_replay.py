@@ -114,7 +114,7 @@ def test_views_of_one_memory_count_once() -> None:
     assert holder.nbytes == 4000
     holder.drop(0)
     assert holder.nbytes == 4000
-    assert list(holder.least_used(lambda value: True)) == [frozenset({1})]
+    assert holder.cheapest(lambda value: True) == [(frozenset({1}), 4000)]
     holder.drop(1)
     assert holder.nbytes == 0
     assert 1 not in holder

@@ -1,21 +1,23 @@
-"""Real tensors held for a while: at most so many bytes, the least recently used go first."""
+"""Real tensors held for a while: at most so many bytes, those quickest to make again go first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
 LIMIT_BYTES = 512 * 2**20
+ROOM = 0.75
+"""The share of the limit that making room goes down to, so that it is rarely called for."""
 
 
 class _Memory:
-    """One piece of memory: its size, and the values that lie in it."""
+    """One piece of memory: its size, the values that lie in it, and the time that they took."""
 
-    __slots__ = ("nbytes", "values")
+    __slots__ = ("nbytes", "seconds", "values")
 
     def __init__(self, nbytes: int) -> None:
-        self.nbytes = nbytes
+        self.nbytes, self.seconds = nbytes, 0.0
         self.values: set[int] = set()
 
 
@@ -39,8 +41,8 @@ class Held:
             self._touch(_key(tensor))
         return tensor
 
-    def put(self, value: int, tensor: torch.Tensor) -> None:
-        """Hold a tensor."""
+    def put(self, value: int, tensor: torch.Tensor, seconds: float = 0.0) -> None:
+        """Hold a tensor that took so many seconds to make."""
         self.drop(value)
         key = _key(tensor)
         memory = self._memories.get(key)
@@ -48,6 +50,7 @@ class Held:
             memory = self._memories[key] = _Memory(_nbytes(tensor))
             self.nbytes += memory.nbytes
         memory.values.add(value)
+        memory.seconds += seconds
         self._tensors[value] = tensor
         self._touch(key)
         self.most_bytes = max(self.most_bytes, self.nbytes)
@@ -64,12 +67,19 @@ class Held:
             self.nbytes -= memory.nbytes
             del self._memories[key], self._order[key]
 
-    def least_used(self, may_go: Callable[[int], bool]) -> Iterator[frozenset[int]]:
-        """The values of each piece of memory all of which may go, least recently used first."""
-        for key in list(self._order):
-            values = self._memories[key].values
-            if all(may_go(value) for value in values):
-                yield frozenset(values)
+    def cheapest(self, may_go: Callable[[int], bool]) -> list[tuple[frozenset[int], int]]:
+        """The values and bytes of each piece of memory all of whose values may go.
+
+        Those come first that take the fewest seconds per byte to make again, and among equals
+        the least recently used.
+        """
+        memories = [self._memories[key] for key in self._order]
+        memories.sort(key=lambda memory: memory.seconds / max(1, memory.nbytes))
+        return [
+            (frozenset(memory.values), memory.nbytes)
+            for memory in memories
+            if all(map(may_go, memory.values))
+        ]
 
     def _touch(self, key: int) -> None:
         self._order.pop(key, None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -21,8 +22,9 @@ class Unknown(Exception):
 class Replay:
     """Runs parts of a trace again, each call once, on copies of whatever is written in place.
 
-    It holds `held.LIMIT_BYTES` of results beyond what it needs at once; what it drops, it runs
-    again when asked. What was written in place, or drawn at random, is never dropped.
+    It holds `held.LIMIT_BYTES` of results beyond what must stay; what it drops, it runs again
+    when asked, so that what is quick to run goes first. What was written in place, or
+    drawn at random, is never dropped.
 
     `writers` gives, per storage, the calls that wrote to it in order: a reference with
     version n has seen the first n of them.
@@ -42,6 +44,8 @@ class Replay:
 
     def _reset(self) -> None:
         self.held = Held()
+        self._seconds = 0.0
+        self._limit = held.LIMIT_BYTES
         self._leaves: dict[int, torch.Tensor] = {}
         self._storages: dict[int, torch.UntypedStorage] = {}
         self._done: set[int] = set()
@@ -64,15 +68,17 @@ class Replay:
                 self._leaves[ref.value] = self._find(ref).clone()
         arguments = {ref.value: self._find(ref) for ref in call.reads}
         before = {value: _version(tensor) for value, tensor in arguments.items()}
+        start = perf_counter()
         result = self._execute(call)
+        self._seconds = perf_counter() - start
         written = {v for v, tensor in arguments.items() if _version(tensor) != before[v]}
         return result, written, {id(tensor): value for value, tensor in arguments.items()}
 
     def keep(self, call: Call, result: Any) -> None:
         """Remember the results of a call that was performed."""
-        _assign(call.results, result, self.held)
+        _assign(call.results, result, self.held, self._seconds)
         self._count(call)
-        self._make_room({})
+        self._make_room({}, call.index)
 
     def _prepare(self, refs: Iterable[Ref]) -> None:
         wanted = list(refs)
@@ -85,26 +91,33 @@ class Replay:
         last.update({ref.value: len(self._calls) for ref in wanted})
         for index in order:
             call = self._calls[index]
-            _assign(call.results, self._execute(call), self.held)
+            start = perf_counter()
+            result = self._execute(call)
+            _assign(call.results, result, self.held, perf_counter() - start)
             self._count(call)
-            self._make_room({value for value, end in last.items() if end > index})
+            self._make_room(last, index)
 
-    def _make_room(self, needed: Collection[int]) -> None:
-        """Drop the least recently used results until few enough bytes are held."""
-        if self.held.nbytes <= held.LIMIT_BYTES:
+    def _make_room(self, last: Mapping[int, int], now: int) -> None:
+        """Where too many bytes are held, drop what is quickest to make again.
+
+        `last` has the call that needs each value last, and `now` is the call that just ran.
+        """
+        if self.held.nbytes <= self._limit:
             return
 
-        def may_go(value: int) -> bool:
-            return value not in needed and self._can_be_made_again(value)
-
-        for values in self.held.least_used(may_go):
+        found = self.held.cheapest(self._can_be_made_again)
+        stays = self.held.nbytes - sum(nbytes for _, nbytes in found)
+        self._limit = stays + held.LIMIT_BYTES
+        for values, _ in found:
+            if self.held.nbytes <= stays + held.ROOM * held.LIMIT_BYTES:
+                return
+            if any(last.get(value, -1) > now for value in values):
+                continue
             for value in values:
                 self.held.drop(value)
                 creator = self._creators[value]
                 assert creator is not None
                 self._done.discard(creator)
-            if self.held.nbytes <= held.LIMIT_BYTES:
-                return
 
     def _can_be_made_again(self, value: int) -> bool:
         creator = self._creators[value]
@@ -187,15 +200,15 @@ class Replay:
         return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
-def _assign(results: Any, actual: Any, tensors: Held) -> None:
+def _assign(results: Any, actual: Any, tensors: Held, seconds: float) -> None:
     if isinstance(results, Ref):
-        tensors.put(results.value, actual)
+        tensors.put(results.value, actual, seconds)
     elif isinstance(results, tuple | list):
         for result, item in zip(results, actual, strict=True):
-            _assign(result, item, tensors)
+            _assign(result, item, tensors, seconds)
     elif isinstance(results, dict):
         for name, result in results.items():
-            _assign(result, actual[name], tensors)
+            _assign(result, actual[name], tensors, seconds)
 
 
 def _version(tensor: torch.Tensor) -> int:
