@@ -73,6 +73,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "names": [task.name for task in tasks],
         "kinds": [task.kind for task in tasks],
         "labels": [task.label for task in tasks],
+        "stored_precisions": [task.precision for task in tasks],
         "paths": paths,
         "shapes": [shape_text(shape) for shape in program.output_shapes],
         "sources": [str(ops[task.name].source or "") for task in tasks],

@@ -65,7 +65,8 @@ class ProgramMeta(TypedDict):
 
     Blocks, by name (R rows, S signatures, O options, W stored weights, T tensors, E edges,
     K cast sizes, P precisions): float64 `macs flops read_bytes write_bytes` (R, NaN unknown),
-    `parameters` (R), `times` (R: runs in one forward, 0 not taken), `weight_bytes` (W x O), `tensor_size tensor_bytes` (T),
+    `parameters` (R), `times` (R: runs in one forward, 0 not taken), `weight_bytes` (W x O),
+    `tensor_size tensor_bytes` (T),
     `precision_bytes` (P); float32 `latency latency_low latency_high energy energy_low
     energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
     cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
@@ -73,7 +74,8 @@ class ProgramMeta(TypedDict):
     tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O), `block_rows` (of every
     block, count x places: the row at each place of each repeat, -1 for none); uint8 `provenance
     refusal` (S x O), `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory,
-    2 dispatch, 3 unknown).
+    2 dispatch, 3 unknown). `stored_precisions` says what a row computes in where the model itself
+    fixes it ("int8"), else nothing.
     """
 
     revision: int
@@ -96,6 +98,7 @@ class ProgramMeta(TypedDict):
     names: list[str]
     kinds: list[str]
     labels: list[str]
+    stored_precisions: list[str]
     paths: list[str]
     shapes: list[str]
     sources: list[str]

@@ -367,3 +367,27 @@ def test_int8_casts_are_seen_and_priced() -> None:
 def test_a_transform_is_a_task_of_its_own() -> None:
     tasks = program_of(Spectrum(), torch.randn(4, 64)).tasks
     assert [task.label for task in tasks] == ["relu", "rfft", "abs"]
+
+
+def test_a_loops_body_costs_as_often_as_it_runs() -> None:
+    def looped(times: int | None):  # type: ignore[no-untyped-def]
+        tensors = {
+            "x": Tensor("x", (64, 256), role="input"),
+            "w": Tensor("w", (256, 256), role="weight", channel_axis=0),
+            "y": Tensor("y", (64, 256)),
+        }
+        attrs = {} if times == 1 else {"times": times}
+        op = Op(
+            "fc", "linear", "linear", inputs=("x",), outputs=("y",), weights=("w",), attrs=attrs
+        )
+        graph = Graph("looped", "torch", (op,), tensors, ("x",), ("y",))
+        compiled = pipeline.compile_for(graph, device("cpu-avx2"), Recipe())
+        return pipeline.report(compiled, Recipe())
+
+    once, often, never, unknown = looped(1), looped(7), looped(0), looped(None)
+    assert often.totals["macs"] == 7 * 64 * 256 * 256
+    assert often.totals["latency_s"] == pytest.approx(7 * once.totals["latency_s"], rel=1e-6)
+    assert often.column("read_bytes").values[0] == 7 * 4 * 64 * 256
+    assert often.totals["size_bytes"] == never.totals["size_bytes"] == 4 * 256 * 256
+    assert never.totals["latency_s"] == never.totals["macs"] == 0
+    assert unknown.totals["latency_s"] is None and unknown.uncounted == {"linear": 1}

@@ -60,6 +60,7 @@ export interface ProgramMeta {
   names: string[];
   kinds: string[];
   labels: string[];
+  stored_precisions: string[];
   paths: string[];
   shapes: string[];
   sources: string[];

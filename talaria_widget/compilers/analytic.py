@@ -88,12 +88,17 @@ def _task(
     )
     main = next((op for op in ops if _owns_weight(graph, op)), ops[0])
     total = sum((work[i] for i in group.ops), Work())
+    crossing = Work(
+        read_bytes=_read_bytes(graph, fusion, ops, inputs),
+        write_bytes=_sum_bytes(graph, outputs),
+    )
+    moved = Work() if ops[0].attrs.get("inlined") else crossing * ops[0].times
     total = Work(
         total.macs,
         total.flops,
         sum((work[i].weight_bytes or 0) for i in group.ops if i not in group.folded),
-        _read_bytes(graph, fusion, ops, inputs),
-        _sum_bytes(graph, outputs),
+        moved.read_bytes,
+        moved.write_bytes,
     )
     precision: str = graph.ops[group.anchor].attrs.get("precision", "")
     label = _label(graph, ops, main, group.kind) + (f" · {precision}" if precision else "")
