@@ -60,6 +60,15 @@ def test_a_linear_layer_owns_the_parameter_behind_its_weight(way: str, training:
     assert any("the weight of 1 is computed from parameters" in note for note in graph.notes)
 
 
+@pytest.mark.parametrize("wrap", [nn.utils.spectral_norm, parametrizations.spectral_norm])
+def test_the_power_iteration_of_spectral_norm_is_counted(wrap: Callable[..., nn.Module]) -> None:
+    net = nn.Sequential(wrap(nn.Linear(3, 4))).train()
+    graph = capture(net, torch.randn(2, 3))
+    products = [count(graph, op).macs for op in graph.ops if op.word in ("mv", "vdot", "dot")]
+    assert sorted(products) == [4, 4 * 3, 4 * 3, 4 * 3]
+    assert all(count(graph, op).flops is not None for op in graph.ops)
+
+
 def test_an_option_can_be_chosen_for_a_layer_with_weight_norm() -> None:
     net = nn.Sequential(nn.utils.weight_norm(nn.Linear(256, 512))).eval()
     report = talaria.analyze(net, torch.randn(1, 256), recipe={"0": talaria.Quantize(8)})

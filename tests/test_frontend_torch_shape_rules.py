@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from talaria_widget.frontends.torch.shape_rules import RULES, by_rule
@@ -180,3 +181,31 @@ def test_every_rule_is_of_a_function_that_exists() -> None:
         for word in target.split(".")[1:]:
             owner = getattr(owner, word)
         assert callable(owner)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"bias": False}, {"add_bias_kv": True}, {"kdim": 8}])
+@pytest.mark.parametrize("asked", [{}, {"need_weights": False}])
+def test_attention_with_its_projections(
+    batch_first: bool,
+    settings: dict[str, Any],
+    asked: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever a layer calls, with the query as it lies."""
+    original = functional.multi_head_attention_forward
+    said = []
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        rule = by_rule("torch.nn.functional.multi_head_attention_forward", args, kwargs)
+        result = original(*args, **kwargs)
+        assert rule in (None, specify(result))
+        said.append(rule is not None)
+        return result
+
+    monkeypatch.setattr(functional, "multi_head_attention_forward", spy)
+    layer = nn.MultiheadAttention(16, 4, batch_first=batch_first, device="meta", **settings)
+    narrow = meta(2, 7, settings.get("kdim", 16))
+    wide = meta(2, 7, 16)
+    layer(meta(2, 5, 16) if batch_first else meta(5, 7, 16), narrow, wide, **asked)
+    assert said == [bool(asked) and settings in ({}, {"bias": False})]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from talaria_widget.frontends.torch.composite import entry_of
@@ -128,8 +128,17 @@ class _Writer:
         }
         for draft in self.drafts if owned else ():
             if not draft.call.depends:
-                draft.inputs += [name for name in draft.weights if name in owned]
-                draft.weights = [name for name in draft.weights if name not in owned]
+                self._disown(draft, owned)
+
+    def _disown(self, draft: _Draft, owned: set[str]) -> None:
+        """Let an op read weights that others own; without one, a linear layer is a product."""
+        lost = [name for name in draft.weights if name in owned]
+        if lost[:1] == draft.weights[:1] and draft.form.kind == "linear":
+            reads = tuple([self.name(ref) for ref in draft.call.reads])
+            draft.form = replace(draft.form, kind="matmul")
+            draft.attrs = {**draft.attrs, "operands": reads}
+        draft.inputs += lost
+        draft.weights = [name for name in draft.weights if name not in owned]
 
     def leaf(self, value: Value) -> str:
         """The name of a tensor that no call made."""

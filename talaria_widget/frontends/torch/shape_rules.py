@@ -242,6 +242,38 @@ def _attention(
     return specify(torch.empty_like(query)) if fused else None
 
 
+def _multi_head(
+    query: Any, key: Any, value: Any, width: int, heads: int, *settings: Any, **named: Any
+) -> Any:
+    """Attention with its projections, of which nobody wants the weights: the query's own shape.
+
+    The kernel is Python that runs every product anew; it judges all that is unusual.
+    """
+    stored = [item for item in (*settings, *named.values()) if isinstance(item, torch.Tensor)]
+    plain = (
+        named.get("need_weights") is False
+        and named.get("attn_mask") is None
+        and named.get("key_padding_mask") is None
+        and not named.get("use_separate_proj_weight")
+        and len(settings) > 6
+        and settings[2:5] == (None, None, False)
+    )
+    fits = (
+        plain
+        and _dense(*stored)
+        and query.dtype == key.dtype == value.dtype == stored[0].dtype
+        and query.dim() == 3
+        and key.shape == value.shape
+        and query.shape[1:] == key.shape[1:]
+        and query.shape[2] == width
+        and heads > 0
+        and width % heads == 0
+        and [tuple(item.shape) for item in stored if item.dim() == 2]
+        == [(3 * width, width), (width, width)]
+    )
+    return (_like(query), None) if fits else None  # in rows, however the query lies
+
+
 _ACTIVATIONS = {  # the position of `inplace`
     "relu": 1,
     "relu6": 1,
@@ -257,6 +289,7 @@ _ACTIVATIONS = {  # the position of `inplace`
 _POINTWISE = "relu tanh sigmoid exp rsqrt sqrt sin cos erf neg"
 
 RULES: dict[str, Rule] = {
+    "torch.nn.functional.multi_head_attention_forward": _multi_head,
     **{f"torch.nn.functional.{word}": _unary(at) for word, at in _ACTIVATIONS.items()},
     **{f"torch.{word}": _unary(None) for word in _POINTWISE.split()},
     **{f"torch.Tensor.{word}": _unary(None) for word in _POINTWISE.split()},
