@@ -103,6 +103,23 @@ def test_arguments_by_position_and_by_name_are_the_same_graph() -> None:
     assert len({graph.fingerprint for graph in graphs}) == 1
 
 
+@pytest.mark.parametrize(
+    ("model", "x"),
+    [
+        (nn.Linear(3, 4).half(), torch.ones(2, 3)),
+        (nn.Linear(3, 4), torch.ones(2, 3, dtype=torch.int64)),
+        (nn.Conv1d(3, 4, 3, bias=False).half(), torch.ones(1, 3, 8)),
+        (nn.Linear(3, 4, device="meta").half(), torch.ones(2, 3)),
+    ],
+    ids=["linear", "integers", "convolution", "meta"],
+)
+def test_inputs_of_another_dtype_are_refused_as_torch_refuses_them(
+    model: nn.Module, x: torch.Tensor
+) -> None:
+    with pytest.raises(UnsupportedModelError, match="dtype|scalar type"):
+        capture(model, x)
+
+
 def test_a_lazy_module_asks_for_a_first_call() -> None:
     with pytest.raises(ValueError, match="LazyLinear"):
         capture(nn.Sequential(nn.LazyLinear(3)), torch.ones(1, 2))

@@ -111,6 +111,18 @@ def _grouped(
     return contiguous((rows.shape[0], stack.shape[2]), out_dtype or rows.dtype)
 
 
+def _one_dtype(rule: Rule | None = None) -> Rule:
+    """A kernel that takes operands of one dtype alone, which its meta kernel does not ask for."""
+
+    def checked(data: Any, weight: Any, *rest: Any, **named: Any) -> Any:
+        both = isinstance(data, torch.Tensor) and isinstance(weight, torch.Tensor)
+        if both and data.dtype != weight.dtype:
+            raise RuntimeError(f"operands of one dtype are wanted: {data.dtype}, {weight.dtype}")
+        return None if rule is None else rule(data, weight, *rest, **named)
+
+    return checked
+
+
 def _linear(data: Any, weight: Any, bias: Any = None) -> Any:
     if not _dense(data, weight, bias) or weight.dim() != 2 or data.dim() < 1:
         return None
@@ -304,9 +316,13 @@ RULES: dict[str, Rule] = {
     "torch.nn.functional.adaptive_avg_pool2d": _adaptive_pool,
     "torch.nn.functional.batch_norm": _batch_norm,
     "torch.nn.functional.layer_norm": _layer_norm,
-    "torch.nn.functional.conv1d": _conv(1),
-    "torch.nn.functional.conv2d": _conv(2),
-    "torch.nn.functional.linear": _linear,
+    "torch.nn.functional.conv1d": _one_dtype(_conv(1)),
+    "torch.nn.functional.conv2d": _one_dtype(_conv(2)),
+    "torch.nn.functional.linear": _one_dtype(_linear),
+    "torch.matmul": _one_dtype(),
+    "torch.Tensor.matmul": _one_dtype(),
+    "torch.Tensor.__matmul__": _one_dtype(),
+    "torch.mm": _one_dtype(),
     "torch._grouped_mm": _grouped,
     "torch.nn.functional.grouped_mm": _grouped,
     "torch.nn.functional.rms_norm": _rms_norm,
