@@ -216,6 +216,23 @@ def test_a_gradient_inside_the_forward_is_one_call() -> None:
     assert graph.tensors[graph.outputs[0]].shape == (2, 4)
 
 
+def test_a_forward_that_takes_gradients_as_it_is_called() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        x.requires_grad_()
+        energy = self.net(x).pow(2).sum()
+        return -torch.autograd.grad(energy, x, create_graph=True)[0]
+
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+    model, x = Written(forward, net=net), torch.randn(2, 4)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    graph = capture(model, x)
+    assert [op.name for op in graph.ops if op.kind == "linear"] == ["net.0", "net.3"]
+    assert [op.target for op in graph.ops if op.kind == "unknown"] == ["torch.autograd.grad"]
+    assert not x.requires_grad
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 def test_a_reading_that_is_not_complete_says_so() -> None:
     net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.ReLU()).eval()
     recording = record(net, torch.ones(1, 4))

@@ -25,6 +25,9 @@ from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.frontends.torch.whole import whole
 from talaria_widget.graph import Graph, UnsupportedModelError
 
+# What torch says of a derivative where gradients are off.
+_NO_GRADIENTS = "does not require grad"
+
 
 def capture(model: nn.Module, inputs: Any = None) -> Graph:
     """A module's graph: every operation of one forward, with its module, line and shapes.
@@ -130,6 +133,25 @@ def _trace(
     virtual: bool = True,
     recover: bool = True,
 ) -> Trace:
+    """One forward, without gradients unless it asks for some."""
+    ways = {"virtual": virtual, "recover": recover}
+    try:
+        return _run(model, registry, prepared, gradients=False, **ways)
+    except Exception as error:
+        if _NO_GRADIENTS not in str(error):
+            raise
+        return _run(model, registry, prepared, gradients=True, **ways)
+
+
+def _run(
+    model: nn.Module,
+    registry: Registry,
+    prepared: Prepared,
+    *,
+    gradients: bool,
+    virtual: bool,
+    recover: bool,
+) -> Trace:
     places = Places(registry.paths)
     tracer = Tracer(
         {**registry.named, **prepared.names},
@@ -146,7 +168,7 @@ def _trace(
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.set_grad_enabled(gradients))
         args = tuple([tracer.start(item) for item in prepared.args])
         kwargs = {name: tracer.start(item) for name, item in prepared.kwargs.items()}
         try:
