@@ -35,7 +35,7 @@ def find_packed(model: nn.Module) -> Mapping[int, tuple[Packed, ...]]:
     holders = [
         module
         for module in model.modules()
-        if any(type(item) is torch.ScriptObject for item in vars(module).values())
+        if torch.ScriptObject in map(type, vars(module).values())
     ]
     paths = {module: path for path, module in model.named_modules()} if holders else {}
     return {

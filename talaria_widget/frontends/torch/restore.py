@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -88,20 +89,19 @@ def _put_back(container: Any, content: Any) -> None:
         if container:
             container.clear()
     elif isinstance(container, dict):
-        if len(container) != len(content) or any(
-            key is not old_key or value is not old_value
-            for (key, value), (old_key, old_value) in zip(
-                container.items(), content.items(), strict=True
-            )
-        ):
+        same = _same(container, content) and _same(container.values(), content.values())
+        if not same:
             container.clear()
             container.update(content)
     elif isinstance(container, set):
         if len(container) != len(content) or container != content:
             container.clear()
             container.update(content)
-    elif len(container) != len(content) or any(
-        a is not b for a, b in zip(container, content, strict=True)
-    ):
+    elif not _same(container, content):
         container.clear()
         container.extend(content)
+
+
+def _same(items: Collection[Any], others: Collection[Any]) -> bool:
+    """Whether both hold the very same things in the same order."""
+    return len(items) == len(others) and all(map(is_, items, others))

@@ -11,13 +11,16 @@ from torch import nn
 from talaria_widget.frontends.torch.recording import Ref
 
 _DEPTH = 8
+_PLAIN = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device))
 
 
 def refer(item: Any, mark: Callable[[torch.Tensor], Ref]) -> Any:
     """A structure of arguments with each tensor replaced by what `mark` gives for it."""
+    kind = type(item)
+    if kind in _PLAIN:
+        return item
     if isinstance(item, torch.Tensor):
         return mark(item)
-    kind = type(item)
     if kind is tuple or kind is list:
         return kind([refer(part, mark) for part in item])
     if kind is dict:
@@ -37,6 +40,8 @@ def fill(item: Any, find: Callable[[Ref], Any]) -> Any:
     kind = type(item)
     if kind is Ref:
         return find(item)
+    if kind in _PLAIN:
+        return item
     if kind is tuple or kind is list:
         return kind([fill(part, find) for part in item])
     if kind is dict:
