@@ -304,6 +304,18 @@ class TestLoops:
         assert macs(graph) == 6 * 2 * 4 * 4
         assert any("ran 6 times in one run on the inputs given" in n for n in graph.notes)
 
+    def test_no_round_on_an_invented_length_is_unknown(self) -> None:
+        node = loop("n", "", [product("h", "w", "next")])
+        inputs = [info("x", [2, 4]), info("n", [], INT)]
+        proto = model([node], inputs, ["last"], {"w": ones(4, 4)})
+        graph = capture(proto)
+        assert of(graph, "MatMul")[0].times is None
+        assert any("how often it runs depends on data" in note for note in graph.notes)
+        given = capture(proto, {"x": ones(2, 4), "n": np.asarray(5)})
+        assert macs(given) == 5 * 2 * 4 * 4
+        none = capture(proto, {"x": ones(2, 4), "n": np.asarray(0)})
+        assert of(none, "MatMul")[0].times == 0
+
     def test_a_length_that_nothing_tells_is_unknown_and_listed(self) -> None:
         goes_on = [
             helper.make_node("Mystery", ["next"], ["go_on"], domain="com.mine"),

@@ -238,7 +238,8 @@ def _learn(known: Known, plan: _Plan, answer: worker.Answer, invented: list[str]
     before = len(known.shapes)
     for name, (dtype, shape) in answer["shapes"].items():
         if name in plan.lengths:
-            plan.lengths[name].repeat.count = shape[0]
+            if shape[0] or not invented:  # no round on invented inputs says nothing
+                plan.lengths[name].repeat.count = shape[0]
             continue
         if name in plan.conditions and name in known.shapes:
             continue
