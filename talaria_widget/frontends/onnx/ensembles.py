@@ -9,7 +9,6 @@ from typing import Any
 from talaria_widget.frontends.onnx.settings import Attributes, Shapes
 
 _POST = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
-Key = tuple[int, int]
 
 
 def _post(given: Mapping[str, Any]) -> str:

@@ -214,12 +214,6 @@ def past(slot: int) -> Builder:
     return build
 
 
-def causal_past(slot: int) -> Builder:
-    """The same, causal always."""
-    build = past(slot)
-    return lambda given, inputs, outputs: {**build(given, inputs, outputs), "causal": True}
-
-
 def fast_gelu(given: Mapping[str, Any], inputs: Shapes, outputs: Shapes) -> Attributes:
     """A product with the activation that the runtime fused."""
     return {"activation": "fastgelu"}

@@ -52,16 +52,6 @@ def dtype_name(code: int) -> str:
     return DTYPES.get(code, "unknown")
 
 
-def static_shape(kind: onnx.TypeProto) -> Shape | None:
-    """The shape of a tensor type, or `None` where a dimension (or all of them) is open."""
-    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
-        return None
-    dims = kind.tensor_type.shape.dim
-    if any(not dim.HasField("dim_value") or dim.dim_value < 0 for dim in dims):
-        return None
-    return tuple(dim.dim_value for dim in dims)
-
-
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """The attributes of a node, strings decoded; tensors and graphs as they are.
 
