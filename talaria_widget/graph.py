@@ -102,6 +102,10 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
 )
 FLOATING = frozenset({"float64", "float32", "float16", "bfloat16"})
 """Formats that options change; floats of 8 bits and fewer are quantized already."""
+OWN_ATTRIBUTES = frozenset(
+    {"activation", "decoded", "free", "inlined", "node", "part", "precision", "times"}
+)
+"""Attributes that mean something here: one of a custom op's own gets an underscore, `times_`."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 

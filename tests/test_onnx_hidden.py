@@ -246,6 +246,44 @@ class TestOpenSizes:
         assert count(graph, one(graph, "Mul")).flops == 3
 
 
+class TestForeignOperators:
+    def gated(self, **declared: Any) -> Graph:
+        nodes = [
+            helper.make_node("Gate", ["x"], ["g"], domain="com.mine", heads=4, times=2, at=[1, 2]),
+            product("g", "w"),
+        ]
+        return capture(model(nodes, [X], ["y"], {"w": ones(4, 3)}, **declared))
+
+    def test_what_follows_has_the_shape_that_the_file_declares(self) -> None:
+        graph = capture(
+            model(
+                [
+                    helper.make_node("Gate", ["x"], ["g"], domain="com.mine"),
+                    helper.make_node("Transpose", ["g"], ["t"]),
+                    product("t", "w"),
+                ],
+                [X],
+                ["y"],
+                {"w": ones(2, 3)},
+            )
+        )
+        assert graph.tensors["y"].shape is None
+        assert any("com.mine.Gate gives: declare" in note for note in graph.notes)
+        nodes = [
+            helper.make_node("Gate", ["x"], ["g"], domain="com.mine"),
+            helper.make_node("Transpose", ["g"], ["t"]),
+            product("t", "w"),
+        ]
+        proto = model(nodes, [X], ["y"], {"w": ones(2, 3)})
+        proto.graph.value_info.append(info("g", [2, 4]))
+        assert capture(proto).tensors["y"].shape == (4, 3)
+
+    def test_a_counter_of_ones_own_gets_its_attributes(self) -> None:
+        op = one(self.gated(), "com.mine.Gate")
+        assert (op.attrs["heads"], op.attrs["at"], op.attrs["times_"]) == (4, [1, 2], 2)
+        assert op.times == 1
+
+
 class TestOddFiles:
     def test_a_sequence_goes_in_and_another_comes_out(self) -> None:
         sequence = helper.make_tensor_sequence_value_info("s", FLOAT, None)

@@ -158,3 +158,26 @@ def test_columns_are_arrays_of_one_length() -> None:
     for column in report.columns:
         if column.unit:
             assert column.values.dtype == np.float64, column.name
+
+
+def test_what_does_not_run_is_named_with_its_bytes() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.easy, self.hard = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.easy(x) if x.sum() > 0 else self.hard(x)
+
+    report = talaria.analyze(Gated().eval(), torch.ones(1, 8))
+    assert report.totals["parameters"] == 8 * 8 + 8
+    (said,) = [note for note in report.notes if "do not run" in note]
+    assert "hard.weight, hard.bias" in said
+    assert f"{4 * (8 * 8 + 8)}\u202fB" in said
+
+
+def test_the_text_names_what_is_not_counted_and_how_to() -> None:
+    text = repr(talaria.analyze(with_a_gate(), device="cpu-avx2"))
+    assert "not counted: com.mine.Gate ×1" in text
+    assert "talaria.register" in text
+    assert "≥" in text.splitlines()[0]

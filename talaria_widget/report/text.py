@@ -30,6 +30,12 @@ def as_text(report: Report) -> str:
         seconds, joules = casts.latency.point.sum(), casts.energy.point.sum()
         added = f"{quantity(seconds, 's')} and {quantity(joules, 'J')}"
         parts.append(f"{len(casts.row)} casts between precisions add {added}.")
+    if report.uncounted:
+        listed = ", ".join(f"{target} ×{n}" for target, n in report.uncounted.items())
+        parts.append(
+            f"not counted: {listed}. Totals are at least what is shown; talaria.register counts "
+            "an operation of your own."
+        )
     parts += [f"note: {note}" for note in report.notes[:5]]
     return "\n\n".join(parts[:3]) + "".join("\n" + part for part in parts[3:])
 
@@ -53,7 +59,7 @@ def _headline(report: Report) -> str:
         f"±{100 * device.latency_band:.0f} %, {counted} of {report.program.operations} "
         f"operations counted{_of_time(report)}, "
         f"{quantity(report.totals['parameters'], '')} parameters, "
-        f"{quantity(report.totals['macs'], 'MAC')}"
+        f"{'≥ ' if left_out(report, 'macs') else ''}{quantity(report.totals['macs'], 'MAC')}"
     )
 
 
@@ -77,7 +83,7 @@ def _totals_table(report: Report) -> tuple[list[str], list[list[str]]]:
         rows.append(
             [
                 name,
-                quantity(before, unit),
+                mark + quantity(before, unit),
                 mark + quantity(now, unit),
                 change(before, now),
                 band,

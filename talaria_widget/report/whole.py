@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from talaria_widget.choice import Choice, Refusal
+from talaria_widget.graph import Graph
 from talaria_widget.prices import Evaluation, Ints, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Recipe
 from talaria_widget.report.columns import Column, Provenance, columns
 from talaria_widget.report.targets import failures, left_out
 from talaria_widget.report.text import as_html, as_text
+from talaria_widget.tables import quantity
 
 if TYPE_CHECKING:
     import pandas
@@ -103,10 +105,7 @@ class Report:
         graph = self.program.graph
         notes = [*graph.assumed, *graph.notes, *self.choice.notes]
         if graph.unused:
-            notes.append(
-                f"{len(graph.unused)} weights exist and do not run with these inputs; "
-                "they are counted nowhere."
-            )
+            notes.append(_unused(graph))
         if self.program.unsized:
             missing = left_out(self, "size_bytes")
             notes.append(f"the size {missing}, and is a lower bound.")
@@ -185,6 +184,18 @@ class Report:
 
     def _repr_html_(self) -> str:
         return as_html(self)
+
+
+def _unused(graph: Graph) -> str:
+    """What exists and does not run, with its bytes where they are known."""
+    sizes = [graph.tensors[n].nbytes if n in graph.tensors else None for n in graph.unused]
+    known = sum(size or 0 for size in sizes)
+    shown = ", ".join(graph.unused[:3]) + (", ..." if len(graph.unused) > 3 else "")
+    held = f"; {quantity(known, 'B')}" if known and None not in sizes else ""
+    return (
+        f"{len(graph.unused)} weights exist and do not run with these inputs ({shown}{held}); they "
+        "are in no figure here."
+    )
 
 
 def time_coverage(prices: Prices, before: Evaluation) -> float | None:

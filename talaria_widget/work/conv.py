@@ -1,7 +1,8 @@
 """Multiply-adds of convolutions.
 
 Positions in the padding are counted like any other, as every published figure does
-(ResNet-50: 4,089,184,256). Dilation changes which inputs are read, not how many.
+(ResNet-50: 4,089,184,256). Dilation changes which inputs are read, not how many. A complex
+multiply-add is four real ones (torch saves one of them by Gauss's trick, and adds instead).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from talaria_widget.graph import Graph, Op
+from talaria_widget.work.matmul import in_reals
 from talaria_widget.work.shapes import output_size, shape, size, tensor
 
 
@@ -20,7 +22,7 @@ def count_conv(graph: Graph, op: Op) -> tuple[int, int]:
     """
     kernel, biased = _kernel(graph, op)
     outputs = output_size(graph, op)
-    return outputs * prod(kernel[1:]), outputs * biased
+    return in_reals(graph, op, outputs * prod(kernel[1:]), outputs * biased)
 
 
 def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
@@ -30,7 +32,8 @@ def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
     """
     kernel, biased = _kernel(graph, op)
     image = op.inputs[0] if op.inputs else op.weights[-1]
-    return size(graph, image) * prod(kernel[1:]), output_size(graph, op) * biased
+    macs = size(graph, image) * prod(kernel[1:])
+    return in_reals(graph, op, macs, output_size(graph, op) * biased)
 
 
 def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:

@@ -20,7 +20,7 @@ def count_linear(graph: Graph, op: Op) -> tuple[int, int]:
     `attrs["contraction"]` overrides the length where the weight is packed (4-bit blocks). A
     complex multiply-add is four real ones.
     """
-    return _real(graph, op, *_linear(graph, op))
+    return in_reals(graph, op, *_linear(graph, op))
 
 
 def _linear(graph: Graph, op: Op) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def count_matmul(graph: Graph, op: Op) -> tuple[int, int]:
 
     A complex multiply-add is four real ones.
     """
-    return _real(graph, op, *_matmul(graph, op))
+    return in_reals(graph, op, *_matmul(graph, op))
 
 
 def count_grouped(graph: Graph, op: Op) -> tuple[int, int]:
@@ -80,7 +80,8 @@ def count_grouped(graph: Graph, op: Op) -> tuple[int, int]:
     return output_size(graph, op) * a[-1], 0
 
 
-def _real(graph: Graph, op: Op, macs: int, rest: int) -> tuple[int, int]:
+def in_reals(graph: Graph, op: Op, macs: int, rest: int) -> tuple[int, int]:
+    """Multiply-adds and additions of real numbers, where the op's may be of complex ones."""
     if is_complex(graph, op.outputs):
         return macs * _PER_COMPLEX, rest * 2
     return macs, rest

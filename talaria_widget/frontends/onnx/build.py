@@ -27,7 +27,7 @@ from talaria_widget.frontends.onnx.settings import Shapes
 from talaria_widget.frontends.onnx.steps import Step
 from talaria_widget.frontends.onnx.tables import tables
 from talaria_widget.frontends.onnx.types import target
-from talaria_widget.graph import Op
+from talaria_widget.graph import OWN_ATTRIBUTES, Op
 
 
 def build(known: Known) -> Built:
@@ -73,6 +73,12 @@ def _op(built: Built, step: Step) -> Op:
     }
     results = [known.shapes.get(name) for name in node.output]
     attrs = _attributes(operator, {**given, **values}, shapes, results)
+    if operator.kind == "unknown":  # whoever counts it may want its own
+        attrs |= {
+            f"{name}_" if name in OWN_ATTRIBUTES else name: value
+            for name, value in given.items()
+            if isinstance(value, int | float | str | list | tuple)
+        }
     attrs["node"] = label
     if step.context.times != 1:
         attrs["times"] = step.context.times

@@ -92,9 +92,15 @@ def _title(model: str | Path | onnx.ModelProto, proto: onnx.ModelProto) -> str:
 
 
 def _holes(built: Built, bound: Bound) -> tuple[str, ...]:
-    """Say that what is unknown may come of an open dimension that is too small at 1."""
+    """Say where unknown shapes begin, and what would tell them."""
     live = (op for op in built.ops if op.times != 0)
     holes = [op for op in live if any(built.tensors[n].shape is None for n in op.outputs)]
+    foreign = {op.target: None for op in holes if op.kind == "unknown" and "." in op.target}
+    if foreign:
+        return (
+            f"the shapes of {len(holes)} operations are unknown, for nobody knows what "
+            f"{' and '.join(foreign)} gives: declare its output in the file's value_info",
+        )
     if not holes or not any("open dimensions" in sentence for sentence in bound.assumed):
         return ()
     return (

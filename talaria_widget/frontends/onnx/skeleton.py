@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 
@@ -14,6 +14,7 @@ from talaria_widget.frontends.onnx.lift import FIRST, lift
 from talaria_widget.frontends.onnx.standins import stand_ins
 from talaria_widget.frontends.onnx.types import DTYPES, Shape, dtype_name
 
+_INFERRED = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 _CODE = {name: code for code, name in reversed(list(DTYPES.items()))}
 
 
@@ -55,10 +56,15 @@ def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelP
             graph.initializer.extend(tensors)
             made.update(tensor.name for tensor in tensors)
         stands, extra = stand_ins(node, step.given)
+        if _is_told(known, stands):
+            continue
         graph.node.extend(stands)
         graph.input.extend(extra)
         used.update(dict.fromkeys(name for stand in stands for name in stand.input))
         made.update(step.node.output, *(stand.output for stand in stands))
+    imported = {entry.domain or "ai.onnx" for entry in skeleton.opset_import}
+    for domain in {node.domain or "ai.onnx" for node in graph.node} - imported:
+        skeleton.opset_import.add(domain=domain, version=1)  # a file that forgot to say so
     made.update(value.name for value in graph.input)
     for name in used:
         value = known.value(name)
@@ -78,6 +84,13 @@ def _skeleton(model: onnx.ModelProto, known: Known, bound: Bound) -> onnx.ModelP
         else:
             output.type.CopyFrom(value.type)
     return skeleton
+
+
+def _is_told(known: Known, stands: Sequence[onnx.NodeProto]) -> bool:
+    """Whether a node is of a domain that inference knows nothing of, and the file has its shape."""
+    return all(stand.domain not in _INFERRED for stand in stands) and any(
+        name in known.shapes for stand in stands for name in stand.output
+    )
 
 
 def _make_recent(imports: Iterable[onnx.OperatorSetIdProto]) -> bool:

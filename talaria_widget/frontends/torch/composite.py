@@ -11,9 +11,8 @@ from talaria_widget.frontends.torch.forms import Form, Operands
 from talaria_widget.frontends.torch.kinds import UNKNOWN, Entry, look_up
 from talaria_widget.frontends.torch.packed_forms import FORMS
 from talaria_widget.frontends.torch.recording import Call
-from talaria_widget.graph import Kind
+from talaria_widget.graph import OWN_ATTRIBUTES, Kind
 
-_RESERVED = frozenset(("times", "precision", "inlined", "activation", "free"))
 _PLAIN = (bool, int, float, str)
 
 
@@ -42,7 +41,7 @@ def custom(kind: Kind, given: Operands) -> Form:
     form = forms.plain(kind, given)
     names = [argument.name for argument in schema(call.function).arguments]
     attrs = {
-        f"{name}_" if name in _RESERVED else name: value
+        f"{name}_" if name in OWN_ATTRIBUTES else name: value
         for name, value in {**dict(zip(names, call.args, strict=False)), **call.kwargs}.items()
         if _is_plain(value)
     }

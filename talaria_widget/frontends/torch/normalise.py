@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from talaria_widget.frontends.torch.composite import entry_of
 from talaria_widget.frontends.torch.derived import Derived
 from talaria_widget.frontends.torch.forms import Form, Operands
@@ -38,6 +40,7 @@ def normalise(
             f"{_layers(writer.computed)} computed from parameters in every run (weight norm, "
             "spectral norm or the like)"
         )
+    unused = writer.note_unused(registry.parameters)
     noise = writer.noise + Counter(trace.queries)
     graph = Graph(
         name=name,
@@ -50,7 +53,7 @@ def normalise(
         assumed=prepared.assumed,
         notes=tuple(notes),
         noise=dict(noise),
-        unused=tuple([name for name in registry.parameters if name not in writer.tensors]),
+        unused=unused,
     )
     return graph, writer.names, {draft.name: draft.call.index for draft in writer.drafts}
 
@@ -139,6 +142,14 @@ class _Writer:
             draft.attrs = {**draft.attrs, "operands": reads}
         draft.inputs += lost
         draft.weights = [name for name in draft.weights if name not in owned]
+
+    def note_unused(self, parameters: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+        """The names of the parameters that no op reads; their tensors are kept, for their size."""
+        unused = {name: t for name, t in parameters.items() if name not in self.tensors}
+        for name, tensor in unused.items():
+            dtype = _dtype_name(tensor.dtype)
+            self.tensors[name] = Tensor(name, tuple(tensor.shape), dtype, "parameter")
+        return tuple(unused)
 
     def leaf(self, value: Value) -> str:
         """The name of a tensor that no call made."""
