@@ -193,6 +193,15 @@ class TestComplex:
         assert work(torch.mul, a, a).flops == 3 * 4 * 6
         assert work(torch.add, a, a).flops == 3 * 4 * 2
 
+    def test_so_is_one_of_a_convolution(self) -> None:
+        x = rand(2, 3, 9, dtype=torch.complex64)
+        kernel, back = rand(4, 3, 3, dtype=torch.complex64), rand(3, 4, 3, dtype=torch.complex64)
+        bias = rand(4, dtype=torch.complex64)
+        got = work(functional.conv1d, x, kernel, bias)
+        assert got.macs == 4 * (2 * 4 * 7) * 3 * 3
+        assert got.flops == 2 * got.macs + 2 * (2 * 4 * 7)
+        assert work(functional.conv_transpose1d, x, back).macs == 4 * (2 * 3 * 9) * 4 * 3
+
 
 def test_batched_sum_of_products_contracts_the_batch_too() -> None:
     got = work(torch.addbmm, rand(3, 5), rand(2, 3, 4), rand(2, 4, 5))
