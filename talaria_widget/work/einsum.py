@@ -17,7 +17,8 @@ def count_equation(
     that sums over none, or over sizes of 1, is a plain product (one FLOP per element). Left to
     right is the order that `torch.einsum` and ONNX Runtime take unless told otherwise. An index
     that one operand alone has, and the result has not, is summed before the product, as both
-    do. One operand alone is a sum: one add per element that disappears.
+    do. One operand alone is a sum: one add per element that disappears; of an index that it has
+    twice only the diagonal is read.
 
     Raises:
         LookupError: The equation does not fit the operands.
@@ -33,7 +34,7 @@ def count_equation(
     operands = [_sizes(term, known) for term, known in zip(terms, shapes, strict=True)]
     wanted = set(right.replace("...", "")) if arrow else _implied(left)
     if len(operands) == 1:
-        return 0, max(0, prod(shapes[0]) - outputs)
+        return 0, max(0, prod(operands[0].values()) - outputs)
     macs = rest = 0
     held = operands[0]
     for position, operand in enumerate(operands[1:], start=2):
