@@ -50,6 +50,22 @@ def test_shapes_that_depend_on_data_are_the_run_s_own() -> None:
     assert all(note.startswith("shapes depend on data") for note in graph.notes)
 
 
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda x: x[x > 0],
+        lambda x: x[x.sum(1) > 0],
+        lambda x: x[:, x[0] > 0],
+        lambda x: x[torch.nonzero(x > 0, as_tuple=True)],
+        lambda x: x.masked_select(x > 0),
+    ],
+    ids=["mask", "rows", "columns", "nonzero", "masked_select"],
+)
+def test_a_shape_that_depends_on_data_is_noted(select: Any) -> None:
+    graph = capture(Written(lambda self, x: select(x)).eval(), torch.tensor([[1.0, 2], [-1, -2]]))
+    assert [note.rpartition(", at ")[0] for note in graph.notes] == ["shapes depend on data"]
+
+
 def test_replay_sees_writes_in_their_order() -> None:
     answers: list[float] = []
 

@@ -48,7 +48,8 @@ def selects(call: Call, values: Sequence[Value]) -> bool:
     """Whether the shape of an ordinary call's result depends on its arguments' data."""
     if call.target == "torch.Tensor.__getitem__":
         index = call.args[1]
-        parts = index if isinstance(index, tuple) else (index,)
+        # A reference is a tuple itself.
+        parts = index if isinstance(index, tuple) and not isinstance(index, Ref) else (index,)
         return any(_is_mask(part, values) for part in parts)
     word = call.target.rsplit(".", 1)[-1]
     if word == "nms":
