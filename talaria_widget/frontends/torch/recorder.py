@@ -23,38 +23,16 @@ from talaria_widget.frontends.torch.restore import preserve
 from talaria_widget.frontends.torch.spare import spare
 from talaria_widget.frontends.torch.tracer import Tracer
 from talaria_widget.frontends.torch.whole import whole
-from talaria_widget.graph import Graph, UnsupportedModelError
+from talaria_widget.graph import UnsupportedModelError
 
 # What torch says of a derivative where gradients are off.
 _NO_GRADIENTS = "does not require grad"
 
 
-def capture(model: nn.Module, inputs: Any = None) -> Graph:
-    """A module's graph: every operation of one forward, with its module, line and shapes.
-
-    Args:
-        model: any module, on any device, meta included; it comes back exactly as it was.
-        inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or `None` to infer
-            them from the model's first layer.
-
-    Raises:
-        TypeError: `model` is no module, or `inputs` none of these.
-        ValueError: no inputs were given and none can be inferred.
-        UnsupportedModelError: the forward failed on these inputs.
-
-    Example:
-        >>> from torch import nn
-        >>> graph = capture(nn.Sequential(nn.Linear(4, 8), nn.ReLU()))
-        >>> [(op.name, op.kind) for op in graph.ops]
-        [('0', 'linear'), ('1/relu', 'activation')]
-    """
-    return record(model, inputs).graph
-
-
 def record(model: nn.Module, inputs: Any = None) -> Recording:
     """A module's graph, with the trace that it was made from and the inputs that were used.
 
-    Takes and raises what `capture` does.
+    Takes and raises what `entry.capture` does.
     """
     model = check_model(model)
     registry = register(model)
