@@ -22,7 +22,7 @@ import torchinfo
 
 import talaria_widget as talaria
 from benchmarks.capture_models import MODELS, Case
-from talaria_widget.frontends.torch.shapes import MEMO
+from talaria_widget.frontends.torch.trace.shapes import MEMO
 from talaria_widget.work import count
 from torchvision_cpu import models
 

@@ -174,7 +174,7 @@ def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subj
 
 
 def _file(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
-    from talaria_widget.frontends.onnx.load import load
+    from talaria_widget.frontends.onnx.layout.load import load
     from talaria_widget.rewrite.draft import check_writable
     from talaria_widget.rewrite.norms import fold_norms
     from talaria_widget.rewrite.verify import compare

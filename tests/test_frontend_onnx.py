@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from talaria_widget.frontends.onnx import capture
-from talaria_widget.frontends.onnx.names import scope_path, unique, weight_stem
+from talaria_widget.frontends.onnx.layout.names import scope_path, unique, weight_stem
 from talaria_widget.graph import Graph, Op, UnsupportedModelError
 from talaria_widget.work import count
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from talaria_widget.frontends.torch import capture, complete, record, recorder
-from talaria_widget.frontends.torch.complete import admit, faults
-from talaria_widget.frontends.torch.recording import Recording
+from talaria_widget.frontends.torch import capture, record, recorder
+from talaria_widget.frontends.torch.trace import complete
+from talaria_widget.frontends.torch.trace.complete import admit, faults
+from talaria_widget.frontends.torch.trace.recording import Recording
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.work import count
 from test_frontend_torch import Written

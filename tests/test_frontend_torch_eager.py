@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 import nets
 from talaria_widget.frontends.torch import capture, record
-from talaria_widget.frontends.torch.structure import tensors
+from talaria_widget.frontends.torch.trace.structure import tensors
 from talaria_widget.work import count
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

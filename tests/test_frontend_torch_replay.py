@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from talaria_widget.frontends.torch import capture, held, replay
-from talaria_widget.frontends.torch.held import Held
+from talaria_widget.frontends.torch import capture
+from talaria_widget.frontends.torch.trace import held, replay
+from talaria_widget.frontends.torch.trace.held import Held
 from test_frontend_torch import Written
 
 MEBIBYTE = 2**20

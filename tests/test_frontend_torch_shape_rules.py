@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from talaria_widget.frontends.torch.shape_rules import RULES, by_rule
-from talaria_widget.frontends.torch.specs import IN_PLACE, contiguous, specify
+from talaria_widget.frontends.torch.trace.shape_rules import RULES, by_rule
+from talaria_widget.frontends.torch.trace.specs import IN_PLACE, contiguous, specify
 
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

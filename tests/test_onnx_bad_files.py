@@ -22,7 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import talaria_widget as talaria
 from onnx_mutations import damage_bytes, damage_fields, strip
-from talaria_widget.frontends.onnx import capture, worker
+from talaria_widget.frontends.onnx import capture
+from talaria_widget.frontends.onnx.native import worker
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.work import count
 

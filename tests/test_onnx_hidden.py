@@ -18,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 import talaria_widget as talaria
-from talaria_widget.frontends.onnx import capture, worker
+from talaria_widget.frontends.onnx import capture
+from talaria_widget.frontends.onnx.native import worker
 from talaria_widget.graph import Graph, Op
 from talaria_widget.work import count
 

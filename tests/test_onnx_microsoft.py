@@ -12,8 +12,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import talaria_widget as talaria
-from talaria_widget.frontends.onnx import shapes
-from talaria_widget.frontends.onnx.operators import OPERATORS
+from talaria_widget.frontends.onnx.operators.operators import OPERATORS
+from talaria_widget.frontends.onnx.shapes import shapes
 from talaria_widget.graph import Graph
 from talaria_widget.work import count
 

@@ -18,9 +18,9 @@ import pytest
 from onnx import helper
 
 import talaria_widget as talaria
-from talaria_widget.frontends.onnx.operators import OPERATORS
+from talaria_widget.frontends.onnx.operators.operators import OPERATORS
+from talaria_widget.frontends.onnx.shapes.values import evaluate
 from talaria_widget.frontends.onnx.types import attributes
-from talaria_widget.frontends.onnx.values import evaluate
 from talaria_widget.graph import Graph, Op, Work
 from talaria_widget.work import count
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from talaria_widget.frontends.torch import capture
-from talaria_widget.frontends.torch.kinds import TABLE
+from talaria_widget.frontends.torch.table.kinds import TABLE
 from talaria_widget.graph import Graph, Op, Tensor, Work
 from talaria_widget.work import count
 from torchvision_cpu import models

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from talaria_widget.frontends.onnx import worker
+from talaria_widget.frontends.onnx.native import worker
 from talaria_widget.graph import Graph
 
 if TYPE_CHECKING:

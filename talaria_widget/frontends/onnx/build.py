@@ -11,9 +11,8 @@ import onnx
 
 from talaria_widget.frontends.onnx.built import Built, enter, enter_outputs, resolve
 from talaria_widget.frontends.onnx.edges import edge_of_body, metadata
-from talaria_widget.frontends.onnx.flat import label_of
-from talaria_widget.frontends.onnx.known import Known
-from talaria_widget.frontends.onnx.names import (
+from talaria_widget.frontends.onnx.layout.flat import label_of
+from talaria_widget.frontends.onnx.layout.names import (
     module_classes,
     module_path,
     scoped,
@@ -21,11 +20,17 @@ from talaria_widget.frontends.onnx.names import (
     unique,
     weight_stem,
 )
+from talaria_widget.frontends.onnx.layout.steps import Step
 from talaria_widget.frontends.onnx.operands import operands
-from talaria_widget.frontends.onnx.operators import OPERATORS, UNKNOWN, Operator, specialise
-from talaria_widget.frontends.onnx.settings import Shapes
-from talaria_widget.frontends.onnx.steps import Step
-from talaria_widget.frontends.onnx.tables import tables
+from talaria_widget.frontends.onnx.operators.operators import (
+    OPERATORS,
+    UNKNOWN,
+    Operator,
+    specialise,
+)
+from talaria_widget.frontends.onnx.operators.settings import Shapes
+from talaria_widget.frontends.onnx.operators.tables import tables
+from talaria_widget.frontends.onnx.shapes.known import Known
 from talaria_widget.frontends.onnx.types import target
 from talaria_widget.graph import OWN_ATTRIBUTES, Op
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from talaria_widget.frontends.onnx.known import COMPUTED, Known
-from talaria_widget.frontends.onnx.stored import Stored
+from talaria_widget.frontends.onnx.shapes.known import COMPUTED, Known
+from talaria_widget.frontends.onnx.shapes.stored import Stored
 from talaria_widget.graph import Op, Role, Tensor
 
 _RANK: Mapping[str, int] = {"constant": 0, "buffer": 1, "parameter": 2, "weight": 3}

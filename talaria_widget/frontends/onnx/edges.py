@@ -7,9 +7,9 @@ from typing import Any
 import onnx
 
 from talaria_widget.frontends.onnx.built import Built, enter, enter_input, resolve
-from talaria_widget.frontends.onnx.flat import label_of
-from talaria_widget.frontends.onnx.names import module_path, scoped, source_line
-from talaria_widget.frontends.onnx.steps import Choice, Loop, Step
+from talaria_widget.frontends.onnx.layout.flat import label_of
+from talaria_widget.frontends.onnx.layout.names import module_path, scoped, source_line
+from talaria_widget.frontends.onnx.layout.steps import Choice, Loop, Step
 from talaria_widget.frontends.onnx.types import target
 from talaria_widget.graph import Kind, Op, Tensor
 

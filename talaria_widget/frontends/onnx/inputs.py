@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from talaria_widget.frontends.onnx.shapes.values import Array
 from talaria_widget.frontends.onnx.types import Shape, dtype_name
-from talaria_widget.frontends.onnx.values import Array
 
 _SMALL = 4096
 """Elements up to which a given array is followed as a value: a size, a rate, a flag."""

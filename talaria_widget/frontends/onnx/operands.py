@@ -10,9 +10,9 @@ from typing import Any
 import onnx
 
 from talaria_widget.frontends.onnx.built import Built, enter_input, enter_stored
-from talaria_widget.frontends.onnx.operators import Operator
-from talaria_widget.frontends.onnx.packed import Unpack
-from talaria_widget.frontends.onnx.stored import Stored
+from talaria_widget.frontends.onnx.operators.operators import Operator
+from talaria_widget.frontends.onnx.operators.packed import Unpack
+from talaria_widget.frontends.onnx.shapes.stored import Stored
 from talaria_widget.graph import Role, Storage
 
 

@@ -10,16 +10,16 @@ import onnx
 
 from talaria_widget.frontends.onnx.build import build
 from talaria_widget.frontends.onnx.built import Built, resolve
-from talaria_widget.frontends.onnx.extent import extent
-from talaria_widget.frontends.onnx.external import leaves_folder
-from talaria_widget.frontends.onnx.flat import Flat
-from talaria_widget.frontends.onnx.flatten import flatten
 from talaria_widget.frontends.onnx.inputs import Bound, bind
-from talaria_widget.frontends.onnx.known import Known
-from talaria_widget.frontends.onnx.load import read
-from talaria_widget.frontends.onnx.names import quoted
-from talaria_widget.frontends.onnx.quantized import with_precision
-from talaria_widget.frontends.onnx.shapes import learn
+from talaria_widget.frontends.onnx.layout.extent import extent
+from talaria_widget.frontends.onnx.layout.external import leaves_folder
+from talaria_widget.frontends.onnx.layout.flat import Flat
+from talaria_widget.frontends.onnx.layout.flatten import flatten
+from talaria_widget.frontends.onnx.layout.load import read
+from talaria_widget.frontends.onnx.layout.names import quoted
+from talaria_widget.frontends.onnx.operators.quantized import with_precision
+from talaria_widget.frontends.onnx.shapes.known import Known
+from talaria_widget.frontends.onnx.shapes.shapes import learn
 from talaria_widget.graph import Graph, Tensor
 
 _LONGEST = 200

@@ -8,8 +8,8 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from talaria_widget.frontends.torch import exported, recorder
-from talaria_widget.frontends.torch.recording import Recording
 from talaria_widget.frontends.torch.remarks import remark
+from talaria_widget.frontends.torch.trace.recording import Recording
 from talaria_widget.graph import Graph
 
 

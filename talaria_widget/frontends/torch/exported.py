@@ -15,18 +15,18 @@ from torch.export.graph_signature import OutputKind
 from torch.overrides import _pop_mode_temporarily
 from torch.utils import _pytree as pytree
 
-from talaria_widget.frontends.torch import batched
-from talaria_widget.frontends.torch.complete import admit
-from talaria_widget.frontends.torch.inputs import Prepared
+from talaria_widget.frontends.torch.bodies import batched
+from talaria_widget.frontends.torch.inputs.inputs import Prepared
 from talaria_widget.frontends.torch.normalise import normalise
 from talaria_widget.frontends.torch.origin import Origin, origin
-from talaria_widget.frontends.torch.places import Places
-from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry
-from talaria_widget.frontends.torch.restore import preserve
+from talaria_widget.frontends.torch.safekeeping.restore import preserve
 from talaria_widget.frontends.torch.signature import State, bind, empty_like, read_state
-from talaria_widget.frontends.torch.structure import tensors
-from talaria_widget.frontends.torch.tracer import Tracer
+from talaria_widget.frontends.torch.trace.complete import admit
+from talaria_widget.frontends.torch.trace.places import Places
+from talaria_widget.frontends.torch.trace.recording import Recording, Trace
+from talaria_widget.frontends.torch.trace.structure import tensors
+from talaria_widget.frontends.torch.trace.tracer import Tracer
 from talaria_widget.graph import UnsupportedModelError
 
 # Operators that run a graph once: where it stands among their arguments, and its operands after.

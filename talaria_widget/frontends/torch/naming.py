@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from talaria_widget.frontends.torch.forms import Form
-from talaria_widget.frontends.torch.recording import Call
 from talaria_widget.frontends.torch.registry import Registry
+from talaria_widget.frontends.torch.table.forms import Form
+from talaria_widget.frontends.torch.trace.recording import Call
 
 
 class Namer:

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from talaria_widget.frontends.torch.composite import entry_of
-from talaria_widget.frontends.torch.derived import Derived
-from talaria_widget.frontends.torch.forms import Form, Operands
-from talaria_widget.frontends.torch.inputs import Prepared
-from talaria_widget.frontends.torch.kinds import DROPOUTS, NOISE
+from talaria_widget.frontends.torch.inputs.inputs import Prepared
 from talaria_widget.frontends.torch.naming import Namer
-from talaria_widget.frontends.torch.recording import Call, Ref, Trace, Value
 from talaria_widget.frontends.torch.registry import Registry
+from talaria_widget.frontends.torch.table.composite import entry_of
+from talaria_widget.frontends.torch.table.derived import Derived
+from talaria_widget.frontends.torch.table.forms import Form, Operands
+from talaria_widget.frontends.torch.table.kinds import DROPOUTS, NOISE
+from talaria_widget.frontends.torch.trace.recording import Call, Ref, Trace, Value
 from talaria_widget.graph import Graph, Op, Role, Tensor
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from talaria_widget.frontends.torch.places import show
+from talaria_widget.frontends.torch.trace.places import show
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _AGAIN = re.compile(r"@\d+")

@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from talaria_widget.frontends.torch.complete import admit, faults
-from talaria_widget.frontends.torch.guess import ask
-from talaria_widget.frontends.torch.inputs import Prepared, check_model, describe, prepare
-from talaria_widget.frontends.torch.memory import Incomplete
+from talaria_widget.frontends.torch.bodies.whole import whole
+from talaria_widget.frontends.torch.inputs.guess import ask
+from talaria_widget.frontends.torch.inputs.inputs import Prepared, check_model, describe, prepare
 from talaria_widget.frontends.torch.normalise import normalise
 from talaria_widget.frontends.torch.packed import find_packed
-from talaria_widget.frontends.torch.places import Places
-from talaria_widget.frontends.torch.recording import Recording, Trace
 from talaria_widget.frontends.torch.registry import Registry, register
-from talaria_widget.frontends.torch.restore import preserve
-from talaria_widget.frontends.torch.spare import spare
-from talaria_widget.frontends.torch.tracer import Tracer
-from talaria_widget.frontends.torch.whole import whole
+from talaria_widget.frontends.torch.safekeeping.restore import preserve
+from talaria_widget.frontends.torch.safekeeping.spare import spare
+from talaria_widget.frontends.torch.trace.complete import admit, faults
+from talaria_widget.frontends.torch.trace.memory import Incomplete
+from talaria_widget.frontends.torch.trace.places import Places
+from talaria_widget.frontends.torch.trace.recording import Recording, Trace
+from talaria_widget.frontends.torch.trace.tracer import Tracer
 from talaria_widget.graph import UnsupportedModelError
 
 # What torch says of a derivative where gradients are off.

@@ -12,8 +12,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from talaria_widget.frontends.torch.recording import Recording
 from talaria_widget.frontends.torch.registry import is_empty
+from talaria_widget.frontends.torch.trace.recording import Recording
 from talaria_widget.frontends.torch.wrappers import wrapping
 from talaria_widget.graph import Storage, Tensor
 

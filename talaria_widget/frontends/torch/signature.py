@@ -12,10 +12,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
-from talaria_widget.frontends.torch.inputs import Prepared
+from talaria_widget.frontends.torch.inputs.inputs import Prepared
+from talaria_widget.frontends.torch.inputs.samples import ids, numbers, sizes
 from talaria_widget.frontends.torch.origin import classes
 from talaria_widget.frontends.torch.registry import Registry
-from talaria_widget.frontends.torch.samples import ids, numbers, sizes
 from talaria_widget.graph import Role
 
 _ROLES: Mapping[InputKind, Role] = {

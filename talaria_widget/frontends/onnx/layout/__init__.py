@@ -1,0 +1,1 @@
+"""A file as one flat list of steps, and what may be believed of it."""

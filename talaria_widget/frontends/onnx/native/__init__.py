@@ -1,0 +1,1 @@
+"""Native code on files that nobody has validated, in a child process."""

@@ -1,0 +1,1 @@
+"""The table of ONNX operators, and our attributes of them."""

@@ -1,0 +1,1 @@
+"""Functions that hold code of their own: control flow, transforms, TorchScript."""

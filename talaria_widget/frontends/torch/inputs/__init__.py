@@ -1,0 +1,1 @@
+"""Inputs of a forward: checked where given, made up where not."""

@@ -1,0 +1,1 @@
+"""The user's model comes back as it was."""

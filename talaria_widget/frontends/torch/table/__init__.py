@@ -1,0 +1,1 @@
+"""The table of torch functions: kinds, and how arguments become operands."""

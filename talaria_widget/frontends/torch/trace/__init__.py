@@ -1,0 +1,1 @@
+"""The trace of one forward: calls, tensors, and values on demand."""
