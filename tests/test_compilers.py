@@ -391,3 +391,28 @@ def test_a_loops_body_costs_as_often_as_it_runs() -> None:
     assert often.totals["size_bytes"] == never.totals["size_bytes"] == 4 * 256 * 256
     assert never.totals["latency_s"] == never.totals["macs"] == 0
     assert unknown.totals["latency_s"] is None and unknown.uncounted == {"linear": 1}
+
+
+def test_a_branch_that_is_not_taken_adds_no_cast_and_no_memory() -> None:
+    class Branched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.taken, self.other = (nn.Linear(64, 64) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.cumsum(self.first(x), 1)
+            return torch.cond(x.sum() < 1e9, self.taken, self.other, (x,))
+
+    wide = Quantize(8, activations=Activations(8))
+    inputs = torch.zeros(1, 64)
+
+    def analyzed(recipe: object):  # type: ignore[no-untyped-def]
+        return talaria.analyze(Branched().eval(), inputs, device="cpu-avx2", recipe=recipe)
+
+    plain, marked = analyzed(None), analyzed({"other": wide})
+    row = plain.program.row_of_op["other"]
+    assert marked.column("option").values[row] == "int8 w+a"
+    assert len(marked.after.casts.row) == 0
+    assert marked.totals["latency_s"] == plain.totals["latency_s"]
+    assert marked.totals["size_bytes"] < plain.totals["size_bytes"]
+    assert len(analyzed({"taken": wide}).after.casts.row) > 0

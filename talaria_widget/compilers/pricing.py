@@ -249,15 +249,19 @@ def _code(reasons: list[str], reason: str) -> int:
 
 
 def _tensors(program: Program, precisions: Sequence[str]) -> tuple[Band, Band, dict[str, Array]]:
-    """Who makes and reads each tensor, and what converting it costs."""
+    """Who makes and reads each tensor, and what converting it costs.
+
+    A branch that is not taken reads nothing, and what it makes has no size.
+    """
     graph, tasks, device = program.graph, program.tasks, program.device
+    idle = {op.name for op in graph.ops if op.times == 0}
     names: dict[str, int] = {}
     for tensor in (*graph.inputs, *(t for task in tasks for t in (*task.inputs, *task.outputs))):
         names.setdefault(tensor, len(names))
     made = np.full(len(names), -1, np.int32)
     edges: list[tuple[int, int]] = []
     for row, task in enumerate(tasks):
-        edges += [(row, names[t]) for t in task.inputs]
+        edges += [(row, names[t]) for t in task.inputs if task.ops[0] not in idle]
         made[[names[t] for t in task.outputs]] = row
     ends = [program.aliases.get(t, t) for t in graph.outputs]
     edges += [(len(tasks), names[t]) for t in dict.fromkeys(ends) if t in names]
@@ -268,9 +272,10 @@ def _tensors(program: Program, precisions: Sequence[str]) -> tuple[Band, Band, d
 
     tensors = [graph.tensors[name] for name in names]
     size = _floats([t.size for t in tensors])
-    times = {op.name: op.times for op in graph.ops}
-    size[[names[t] for task in tasks if times[task.ops[0]] == 0 for t in task.outputs]] = 0
     nbytes = np.array([np.nan if t.floating or t.nbytes is None else t.nbytes for t in tensors])
+    never = [names[t] for task in tasks if task.ops[0] in idle for t in task.outputs]
+    size[never] = 0
+    nbytes[never] *= 0  # what is unknown stays so
     sizes, cast = np.unique(np.nan_to_num(size), return_inverse=True)
     width = np.array([DTYPE_BITS[p] / 8 for p in precisions])
     moved = sizes[:, None, None] * (width[None, :, None] + width[None, None, :])
