@@ -1,0 +1,62 @@
+"""What was observed of a model on a runtime: times, and the graph that really ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of a run: the 25th percentile of `rounds` runs.
+
+    `noise` is how far two such figures of the same thing lie apart, as a share.
+    """
+
+    seconds: float
+    noise: float
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that the runtime ran, in order, with its profiled seconds (profiler's cost off)."""
+
+    name: str
+    op_type: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A model run as it is: the whole un-profiled, and its nodes' shares profiled.
+
+    `energy_j` is measured, per run, or `None`.
+    """
+
+    timing: Timing
+    nodes: tuple[Node, ...]
+    energy_j: float | None
+    runtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTime:
+    """A task in an option's form beside its present form, timed in the same sweeps."""
+
+    ratio: float
+    sweeps: int
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A recipe really built, and timed against the baseline in the same rounds."""
+
+    latency_s: float
+    latency_s_low: float
+    latency_s_high: float
+    energy_j: float | None
+    rounds: int

@@ -1,0 +1,1 @@
+"""This machine under ONNX Runtime: measured in a process of its own."""
