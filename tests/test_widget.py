@@ -252,7 +252,8 @@ def test_a_page_without_a_kernel_finds_the_table_beside_the_view(
     widget: Talaria, editor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[dict[str, str]] = []
-    monkeypatch.setattr("talaria_widget.widget.display", lambda data, **_: shown.append(data))
+    display = "talaria_widget.widget.display.display"
+    monkeypatch.setattr(display, lambda data, **_: shown.append(data))
     monkeypatch.delenv("VSCODE_PID", raising=False)
     if editor == "vscode":
         monkeypatch.setenv("VSCODE_PID", "1")

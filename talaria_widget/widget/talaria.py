@@ -5,8 +5,6 @@ State comes down in packed messages, commands go up. Python owns the recipe and 
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,20 +12,20 @@ from typing import Any
 
 import anywidget
 import traitlets
-from IPython.display import display
 
 from talaria_widget import messages, pipeline
 from talaria_widget.choice import index, resolve
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device, device, devices
 from talaria_widget.history import History, with_rule
-from talaria_widget.patterns import fold_names
 from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or_recipe
 from talaria_widget.report import Report, check_targets
+from talaria_widget.widget import display
+from talaria_widget.widget.commands import COMMANDS
 from talaria_widget.wire import Status
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parents[1] / "static"
 KEPT = "The recipe of the last widget of this model is kept; Reset starts empty."
 
 
@@ -246,8 +244,6 @@ class Talaria(anywidget.AnyWidget):
             history.can_redo,
         )
 
-    # ------------------------------------------------------------------------- what clicks ask
-
     def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         """Carry out one command of the page; a refusal is said, and everything stays."""
         with self._lock:
@@ -264,31 +260,6 @@ class Talaria(anywidget.AnyWidget):
                 with self.hold_sync():
                     self._publish(_status(error=str(error), sequence=sequence))
 
-    def _mark_rows(self, content: Mapping[str, Any]) -> None:
-        options = self._compiled.prices.options
-        names = _layers(self._compiled, content["rows"])
-        if not names:
-            raise ValueError("none of these rows has weights; options belong to weights.")
-        patterns = ["*"] if len(names) == len(self._names.owners) else fold_names(names)
-        self.mark(patterns[0] if len(patterns) == 1 else patterns, options[int(content["option"])])
-
-    def _edit_rule(self, content: Mapping[str, Any]) -> None:
-        if content["recipe"] != self._revisions["recipe"]:
-            raise ValueError("the recipe changed meanwhile; look again and repeat the edit.")
-        rules = list(self._history.now.rules)
-        place, action = int(content["index"]), content["action"]
-        rule = rules.pop(place)
-        if action == "move":
-            rules.insert(int(content["to"]), rule)
-        elif action in ("enable", "disable"):
-            rules.insert(place, Rule(rule.match, rule.option, action == "enable"))
-        elif action != "delete":
-            raise ValueError(f"there is no edit {action!r} of a rule.")
-        self._turn(self._history.do(self._history.now.replace(rules)))
-
-    def _reset(self) -> None:
-        self._turn(self._history.do(Recipe()))
-
     # ---------------------------------------------------------------------- without the page
 
     def __repr__(self) -> str:
@@ -298,26 +269,11 @@ class Talaria(anywidget.AnyWidget):
         """The live view, and beside it a static table and text for where no page can run it."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**(data or {}), **self._static()}, metadata
+        return {**(data or {}), **display.static(self._now)}, metadata
 
     def _ipython_display_(self, **kwargs: Any) -> None:
-        """Show the widget; in Jupyter with the static table as an output of its own.
-
-        Jupyter shows nothing else of an output that has a live view, even where the kernel
-        that could bring it to life is gone. So the static table stands beside it, and the
-        page hides it as long as it lives.
-        """
         data, metadata = self._repr_mimebundle_(**kwargs)
-        if _one_output_is_enough():
-            display(data, metadata=metadata, raw=True)
-            return
-        live = {k: v for k, v in data.items() if k != "text/html"}
-        display({**live, "text/plain": repr(self)}, metadata=metadata, raw=True)
-        display(self._static(), raw=True)
-
-    def _static(self) -> dict[str, str]:
-        html = f'<div class="talaria-static">{self._now._repr_html_()}</div>'
-        return {"text/html": html, "text/plain": repr(self._now)}
+        display.show(data, metadata, self._now, repr(self))
 
 
 def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
@@ -329,26 +285,9 @@ def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
     return kept, KEPT
 
 
-def _one_output_is_enough() -> bool:
-    """Whether the page is of a kind that falls back by itself, or cannot hide a second output."""
-    return "VSCODE_PID" in os.environ or "google.colab" in sys.modules or "marimo" in sys.modules
-
-
 def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str, Any]:
     status: Status = {"error": error, "notice": notice, "sequence": sequence}
     return {**status}
-
-
-def _layers(compiled: Compiled, rows: Sequence[str]) -> list[str]:
-    """The names of the ops with weights in these rows."""
-    owners, wanted = set(compiled.names.owners.values()), set(rows)
-    return [
-        name
-        for task in compiled.program.tasks
-        if task.name in wanted
-        for name in task.ops
-        if name in owners
-    ]
 
 
 def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:
@@ -366,12 +305,4 @@ CHECKS: Mapping[str, Callable[[Talaria, Any], Any]] = {
     "device": Talaria._check_device,
     "selection": Talaria._check_selection,
     "targets": lambda _widget, value: check_targets(value),
-}
-
-COMMANDS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], None]] = {
-    "mark": Talaria._mark_rows,
-    "rule": Talaria._edit_rule,
-    "undo": lambda widget, _content: widget.undo(),
-    "redo": lambda widget, _content: widget.redo(),
-    "reset": lambda widget, _content: widget._reset(),
 }
