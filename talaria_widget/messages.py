@@ -168,6 +168,7 @@ def _device(device: Device) -> DeviceInfo:
         "title": device.title,
         "runtime": device.runtime,
         "provenance": device.provenance,
+        "threads": device.threads,
     }
 
 
@@ -204,9 +205,15 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
         "sequence": sequence,
         "totals": report.totals,
         "baseline": report.baseline,
+        "estimated": report.estimated,
+        "measured": False,
+        "difference_s": None,
+        "change": None,
         "unknown_rows": report.unknown_rows,
         "corrections": list(after.corrections),
         "provenance": report.program.device.provenance,
+        "latency_source": "",
+        "energy_source": "",
         "refused": _refusals(report),
         "notes": list(report.notes),
     }

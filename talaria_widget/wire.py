@@ -33,6 +33,7 @@ class DeviceInfo(TypedDict):
     title: str
     runtime: str
     provenance: Literal["measured", "modelled", "vendor"]
+    threads: int | None
 
 
 class InputInfo(TypedDict):
@@ -131,6 +132,14 @@ class RefusalInfo(TypedDict):
     runs_as: str
 
 
+class ChangeInfo(TypedDict):
+    """Latency after over before, with a band of its own: exactly 1 where nothing changed."""
+
+    ratio: float
+    low: float
+    high: float
+
+
 class ReportMeta(TypedDict):
     """What the recipe costs. Answers program `program`, recipe `recipe`, command `sequence`.
 
@@ -138,8 +147,10 @@ class ReportMeta(TypedDict):
     latency_high energy energy_low energy_high row_weight_bytes memory_bytes` (R), `weight_bytes`
     (W); casts as int32 `cast_tensor cast_source cast_target cast_row`, float64 `cast_latency
     cast_latency_low cast_latency_high cast_energy cast_energy_low cast_energy_high`.
-    Totals and baseline hold `latency_s energy_j` each with `_low` and `_high`, `size_bytes`,
-    `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown.
+    Totals, baseline and estimated hold `latency_s energy_j` each with `_low` and `_high`,
+    `size_bytes`, `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown. Totals are
+    the best known: where `measured`, of the whole really run, which `difference_s` sets against
+    the sum of its rows (`estimated`). Sources are clauses for people.
     """
 
     program: int
@@ -147,9 +158,15 @@ class ReportMeta(TypedDict):
     sequence: int
     totals: dict[str, float | None]
     baseline: dict[str, float | None]
+    estimated: dict[str, float | None]
+    measured: bool
+    difference_s: float | None
+    change: ChangeInfo | None
     unknown_rows: int
     corrections: list[int]
-    provenance: Literal["measured", "modelled", "vendor"]
+    provenance: Literal["measured", "partly measured", "modelled", "vendor"]
+    latency_source: str
+    energy_source: str
     refused: list[RefusalInfo]
     notes: list[str]
 
@@ -174,12 +191,23 @@ class RecipeState(TypedDict):
     can_redo: bool
 
 
+class Measuring(TypedDict):
+    """Where a measurement stands: `done` of `total` steps; `eta_s` null until it can be told."""
+
+    state: Literal["waiting", "baseline", "kernels", "recipe", "done", "stopped", "failed"]
+    text: str
+    done: int
+    total: int
+    eta_s: float | None
+
+
 class Status(TypedDict):
     """What Python has to say. `error` and `notice` are sentences, or empty."""
 
     error: str
     notice: str
     sequence: int
+    measuring: Measuring | None
 
 
 class MarkCommand(TypedDict):
@@ -209,7 +237,14 @@ class HistoryCommand(TypedDict):
     sequence: int
 
 
-Command = MarkCommand | RuleCommand | HistoryCommand
+class MeasureCommand(TypedDict):
+    """Measure now, or stop and stay so."""
+
+    kind: Literal["measure", "stop"]
+    sequence: int
+
+
+Command = MarkCommand | RuleCommand | HistoryCommand | MeasureCommand
 
 
 def encode(meta: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> bytes:

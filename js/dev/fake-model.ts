@@ -177,7 +177,7 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
         can_undo: place > 0,
         can_redo: place < history.length - 1,
       },
-      _status: { error: "", notice: "", sequence },
+      _status: { error: "", notice: "", sequence, measuring: null },
     });
   }
 

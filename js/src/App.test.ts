@@ -139,7 +139,9 @@ describe("the widget", () => {
 
   it("shows what Python refused, until it is dismissed", async () => {
     const model = show();
-    model.receive({ _status: { error: "there is no device 'x'", notice: "", sequence: 0 } });
+    model.receive({
+      _status: { error: "there is no device 'x'", notice: "", sequence: 0, measuring: null },
+    });
     const alert = await screen.findByRole("alert");
     expect(alert.textContent).toContain("there is no device 'x'.");
     await fireEvent.click(within(alert).getByLabelText("Dismiss"));

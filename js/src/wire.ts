@@ -14,6 +14,7 @@ export interface DeviceInfo {
   title: string;
   runtime: string;
   provenance: "measured" | "modelled" | "vendor";
+  threads: number | null;
 }
 
 /** An input of the model; `assumed` when its shape was invented. */
@@ -91,6 +92,13 @@ export interface RefusalInfo {
   runs_as: string;
 }
 
+/** Latency after over before, with a band of its own: exactly 1 where nothing changed. */
+export interface ChangeInfo {
+  ratio: number;
+  low: number;
+  high: number;
+}
+
 /** What the recipe costs. Answers program `program`, recipe `recipe`, command `sequence`. */
 export interface ReportMeta {
   program: number;
@@ -98,9 +106,15 @@ export interface ReportMeta {
   sequence: number;
   totals: Record<string, number | null>;
   baseline: Record<string, number | null>;
+  estimated: Record<string, number | null>;
+  measured: boolean;
+  difference_s: number | null;
+  change: ChangeInfo | null;
   unknown_rows: number;
   corrections: number[];
-  provenance: "measured" | "modelled" | "vendor";
+  provenance: "measured" | "partly measured" | "modelled" | "vendor";
+  latency_source: string;
+  energy_source: string;
   refused: RefusalInfo[];
   notes: string[];
 }
@@ -123,11 +137,21 @@ export interface RecipeState {
   can_redo: boolean;
 }
 
+/** Where a measurement stands: `done` of `total` steps; `eta_s` null until it can be told. */
+export interface Measuring {
+  state: "waiting" | "baseline" | "kernels" | "recipe" | "done" | "stopped" | "failed";
+  text: string;
+  done: number;
+  total: number;
+  eta_s: number | null;
+}
+
 /** What Python has to say. `error` and `notice` are sentences, or empty. */
 export interface Status {
   error: string;
   notice: string;
   sequence: number;
+  measuring: Measuring | null;
 }
 
 /** Give the rows of these names the option of this column. */
@@ -154,4 +178,10 @@ export interface HistoryCommand {
   sequence: number;
 }
 
-export type Command = MarkCommand | RuleCommand | HistoryCommand;
+/** Measure now, or stop and stay so. */
+export interface MeasureCommand {
+  kind: "measure" | "stop";
+  sequence: number;
+}
+
+export type Command = MarkCommand | RuleCommand | HistoryCommand | MeasureCommand;

@@ -286,7 +286,7 @@ def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
 
 
 def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str, Any]:
-    status: Status = {"error": error, "notice": notice, "sequence": sequence}
+    status: Status = {"error": error, "notice": notice, "sequence": sequence, "measuring": None}
     return {**status}
 
 

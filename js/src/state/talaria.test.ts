@@ -90,7 +90,7 @@ describe("a click", () => {
     const before = talaria.now.totals;
     talaria.mark([rowOf("blocks.0.conv")], int8);
     const { sequence } = model.sent[0];
-    model.receive({ _status: { error: "no such option", notice: "", sequence } });
+    model.receive({ _status: { error: "no such option", notice: "", sequence, measuring: null } });
     expect(talaria.pageState).toBe("ready");
     expect(talaria.now.totals).toEqual(before);
     expect(talaria.status.error).toBe("no such option");
