@@ -63,6 +63,7 @@ def test_a_file_that_lacks_a_key_or_is_no_toml(tmp_path: Path) -> None:
         ("[compute.float16]", "[compute.float17]", "compute: 'float17' is none of"),
         ('kinds = ["linear"]', 'kinds = ["lineer"]', "kinds: 'lineer' is none of"),
         ('dtype = "float16"', 'dtyp = "float16"', "Cast does not take"),
+        ("threads = 1", 'threads = 1\ncompiler = "gcc"', "compiler: 'gcc' is none of"),
         ("[band]", "band = 3\n[other]", "'other' is none of"),
     ],
 )
@@ -73,6 +74,13 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, old: str, new: str, s
     path.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(ValueError, match=rf"bad\.toml:? .*{says}"):
         device(path)
+
+
+def test_a_runtime_or_a_formula_makes_the_rows() -> None:
+    assert device("cpu-avx2").compiler == "analytic"
+    here = device("onnxruntime-cpu")
+    assert (here.compiler, here.threads, here.provenance) == ("onnxruntime", 1, "measured")
+    assert here.find(talaria.Quantize(8, activations=talaria.Activations(8, dynamic=True)))
 
 
 def test_a_menu_line_stands_for_its_family() -> None:

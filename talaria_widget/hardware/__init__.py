@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from talaria_widget.hardware.check import check
+from talaria_widget.hardware.check import COMPILERS, check
 from talaria_widget.recipe import Cast, Option, Quantize, option_from_json, option_label
 
 HERE = Path(__file__).parent
@@ -52,13 +52,14 @@ class Device:
 
     `ops_per_s` counts two operations per multiply-accumulate. `efficiency` is the share of
     that peak which a class of op reaches. `prefetch`: weights stream in while earlier tasks
-    compute. `confidence` is that of the sources.
+    compute. `confidence` is that of the sources. `compiler` makes the rows and prices them.
     """
 
     name: str
     title: str
     runtime: str
     container: str
+    compiler: str
     provenance: Provenance
     confidence: str
     threads: int | None
@@ -179,6 +180,7 @@ def _device(data: Mapping[str, Any]) -> Device:
         title=data["title"],
         runtime=data["runtime"],
         container=data["container"],
+        compiler=data.get("compiler", COMPILERS[0]),
         provenance=cast("Provenance", data.get("provenance", "modelled")),
         confidence=data["confidence"],
         threads=data.get("threads"),

@@ -20,6 +20,9 @@ CLASSES = (
 )
 """Classes of op that each have an efficiency."""
 
+COMPILERS = ("analytic", "onnxruntime")
+"""Who makes a device's rows: formulas (unless the file says otherwise), or a runtime."""
+
 KEYS: Mapping[str, frozenset[str]] = {
     "the file": frozenset(
         [
@@ -27,6 +30,7 @@ KEYS: Mapping[str, frozenset[str]] = {
             "title",
             "runtime",
             "container",
+            "compiler",
             "provenance",
             "confidence",
             "threads",
@@ -77,6 +81,7 @@ def check(data: Mapping[str, Any]) -> None:
     """
     for where, keys in KEYS.items():
         _known(where, set(data if where == "the file" else data.get(where, ())), keys)
+    _known("compiler", {data.get("compiler", COMPILERS[0])}, COMPILERS)
     precisions = {name for name in data["compute"] if name != "source"}
     _known("compute", precisions, DTYPE_BITS)
     for name in precisions:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from onnx import NodeProto
 
-from talaria_widget.rewrite.calibrate import Range
+from talaria_widget.rewrite.assumed import Range
 from talaria_widget.rewrite.draft import Draft, Reader, linear_domain
 from talaria_widget.rewrite.integers import activation_scale
 from talaria_widget.rewrite.uses import Use

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
+from talaria_widget.rewrite.assumed import Range
 from talaria_widget.rewrite.child import run
 
-Range = tuple[float, float]
 LOW, HIGH = "talaria_low_", "talaria_high_"
 
 

@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from talaria_widget.recipe import Activations, Cast, Option, Quantize
 from talaria_widget.rewrite.activations import CONVOLUTIONS, output_of, quantize_activations
+from talaria_widget.rewrite.assumed import Ranges
 from talaria_widget.rewrite.block_storage import store_blocks
 from talaria_widget.rewrite.calibrate import calibrate
 from talaria_widget.rewrite.draft import Draft, payload_bytes, tensor_bytes
@@ -76,6 +77,7 @@ def rewrite(
     feeds: Iterable[Mapping[str, NDArray[np.generic]]] = (),
     *,
     names: Mapping[str, str] | None = None,
+    ranges: Ranges | None = None,
 ) -> Rewritten:
     """The model with each named weight stored, and its layers computing, as its option says.
 
@@ -84,6 +86,7 @@ def rewrite(
         options: by weight: an initialiser's name, or the output of a Constant node.
         feeds: inputs by name, to calibrate activations.
         names: where a weight is called something else in the file: its name there.
+        ranges: gives the ranges of activations instead of calibration (`assumed_ranges`).
 
     Returns:
         The new model and its bytes. Tensors that no option touches are the same bit for bit.
@@ -103,8 +106,9 @@ def rewrite(
     inputs = {id(node): node.input[0] for node in nodes}
     tensors = dict.fromkeys(node.input[0] for node in nodes)
     tensors |= dict.fromkeys(output_of(draft, n) for n in nodes if n.op_type in CONVOLUTIONS)
-    ranges = calibrate(model, list(tensors), feeds)
-    scales = quantize_activations(draft, nodes, ranges)
+    wanted = list(tensors)
+    known = calibrate(model, wanted, feeds) if ranges is None else ranges(draft, wanted)
+    scales = quantize_activations(draft, nodes, known)
     input_scales = {key: scales[tensor] for key, tensor in inputs.items()}
     parts: dict[str, list[str]] = {}
     for weight in weights:
