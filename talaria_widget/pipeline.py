@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,14 @@ from talaria_widget.compilers.menu import menu
 from talaria_widget.frontends.verdicts import wrong_file, wrong_type
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
+from talaria_widget.origin import Origin
 from talaria_widget.prices import Evaluation, Prices, evaluate
 from talaria_widget.program import Program
-from talaria_widget.recipe import Recipe
+from talaria_widget.recipe import Option, Recipe
 from talaria_widget.report import Report
+
+if TYPE_CHECKING:
+    from talaria_widget.frontends.torch.trace.recording import Recording
 
 
 def capture(model: Any, inputs: object = None) -> Graph:
@@ -35,9 +39,19 @@ def capture(model: Any, inputs: object = None) -> Graph:
         UnsupportedModelError: a model or file that cannot be read.
         FileNotFoundError: a path at which there is nothing.
     """
+    return read(model, inputs)[0]
+
+
+def read(model: Any, inputs: object = None) -> tuple[Graph, Origin]:
+    """The graph of a model, and the way to the file that a runtime reads of it.
+
+    Raises:
+        TypeError, ValueError, UnsupportedModelError, FileNotFoundError: as `capture`.
+    """
     with _uncollected():
-        graph = _read(model, inputs)
-        return replace(graph, blocks=find_blocks(graph))
+        graph, recording = _read(model, inputs)
+        graph = replace(graph, blocks=find_blocks(graph))
+        return graph, Origin(model, inputs, graph, recording)
 
 
 @contextmanager
@@ -54,18 +68,19 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(model: Any, inputs: object) -> Graph:
+def _read(model: Any, inputs: object) -> tuple[Graph, Recording | None]:
     if is_module(model) or is_exported(model):
         from talaria_widget.frontends import torch as torch_frontend
 
-        return torch_frontend.capture(model, inputs)
+        recording = torch_frontend.record(model, inputs)
+        return recording.graph, recording
     verdict = wrong_file(model)
     if verdict is not None:
         raise UnsupportedModelError(verdict)
     if is_onnx(model):
         from talaria_widget.frontends import onnx as onnx_frontend
 
-        return onnx_frontend.capture(model, inputs)
+        return onnx_frontend.capture(model, inputs), None
     raise TypeError(wrong_type(model))
 
 
@@ -86,14 +101,18 @@ def is_onnx(model: object) -> bool:
     return isinstance(model, str | Path) or type(model).__name__ == "ModelProto"
 
 
+Price = Callable[[Program, Sequence[Option]], Prices]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """A graph compiled and priced for one device."""
+    """A graph compiled and priced for one device; `price` prices what a recipe asks for beside."""
 
     program: Program
     prices: Prices
     names: Index
     before: Evaluation
+    price: Price = pricing.price
 
 
 def compile_for(
@@ -102,13 +121,16 @@ def compile_for(
     """Compile a graph for a device and price the menu, and what the recipe asks beside it."""
     with _uncollected():
         program = analytic.compile(graph, device)
-        return _priced(program, recipe, names or index(graph))
+        return priced(program, recipe, names or index(graph))
 
 
-def _priced(program: Program, recipe: Recipe, names: Index) -> Compiled:
-    prices = pricing.price(program, [rule.option for rule in recipe.rules])
+def priced(
+    program: Program, recipe: Recipe, names: Index, price: Price = pricing.price
+) -> Compiled:
+    """A program with the prices of the menu, and of what the recipe asks beside it."""
+    prices = price(program, [rule.option for rule in recipe.rules])
     nothing = np.zeros(len(program.weights), np.int32)
-    return Compiled(program, prices, names, evaluate(prices, nothing))
+    return Compiled(program, prices, names, evaluate(prices, nothing), price)
 
 
 def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
@@ -117,7 +139,7 @@ def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
     wanted = {line.option for line in menu(compiled.program, asked)}
     if wanted <= set(compiled.prices.options):
         return compiled
-    return _priced(compiled.program, recipe, compiled.names)
+    return priced(compiled.program, recipe, compiled.names, compiled.price)
 
 
 def report(compiled: Compiled, recipe: Recipe) -> Report:

@@ -1,0 +1,296 @@
+"""A model measured on this machine behind whoever shows it: step by step, and able to stop.
+
+The baseline first, then the present recipe as a whole whenever it rests, and kernels in the
+time between, sweep by sweep. Whoever listens is told of each step, from the measuring thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+from talaria_widget.compilers.observed import Whole
+from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused, Stopped
+from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.prices import Prices
+from talaria_widget.program import Program
+from talaria_widget.recipe import Option
+from talaria_widget.wire import Measuring as State
+
+PAUSE_S = 0.5
+"""A recipe that has not changed for so long is built: clicks in a row are not."""
+PUBLISH_S = 3.0
+"""Prices of a sweep that is under way are told this often."""
+IDLE_S = 60.0
+"""The process with the model in it ends after so long with nothing to do."""
+
+Event = Literal["program", "whole", "state"]
+Step = Literal["waiting", "baseline", "kernels", "recipe", "done", "stopped", "failed"]
+FINAL = frozenset({"done", "stopped", "failed"})
+FAULTS = (UnsupportedModelError, ChildDied, ChildRefused, OSError, ValueError, MemoryError)
+
+
+class Bench(Protocol):
+    """What measures: see `compilers.onnxruntime.bench`."""
+
+    def compile(self) -> Program:
+        """Measure the baseline."""
+
+    def price(self, program: Program, asked: Sequence[Option]) -> Prices:
+        """Prices from what was measured so far; measures nothing."""
+
+    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
+        """One sweep over the kernels that still want one: how many are done, of how many."""
+
+    def whole(self, options: Mapping[str, Option]) -> Whole:
+        """Build a recipe and time it."""
+
+    def stop(self) -> None:
+        """Break off what is being measured."""
+
+    def close(self) -> None:
+        """Let the process go; another is started when it is needed."""
+
+
+class Measurement:
+    """One model under measurement. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        open_bench: Callable[[], Bench],
+        tell: Callable[[Event], None],
+        turn: Callable[[Callable[[], None]], AbstractContextManager[object]],
+    ) -> None:
+        """Nothing is measured before `start`.
+
+        Args:
+            open_bench: makes the bench; called in the measuring thread.
+            tell: told of each step, in the measuring thread, and never under a lock.
+            turn: measuring happens inside of it; it calls what it is given when it must wait.
+        """
+        self._open_bench, self._tell, self._turn = open_bench, tell, turn
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._bench: Bench | None = None
+        self._running = self._closed = False
+        self._asked: tuple[Option, ...] = ()
+        self._wanted: Mapping[str, Option] = {}
+        self._wanted_at = 0.0
+        self._wholes: dict[frozenset[tuple[str, Option]], Whole | str] = {}
+        self.program: Program | None = None
+        self.state: State | None = None
+
+    # ------------------------------------------------------------------ asked from outside
+
+    def start(self) -> None:
+        """Measure, or go on measuring."""
+        with self._change:
+            if self._closed or self._running:
+                return
+            self._running = True
+            self._say("baseline", "starting")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="talaria", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at once; what was measured stays."""
+        with self._change:
+            if not self._running:
+                return
+            self._running = False
+            self._say("stopped", "")
+            bench = self._bench
+        if bench is not None:
+            bench.stop()
+
+    def close(self) -> None:
+        """Stop for good and let go of the model."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        self.stop()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until there is nothing left to measure; whether that came about in time."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._change:
+            while not self._is_final():
+                left = 0.5 if end is None else min(0.5, end - time.monotonic())
+                if left <= 0:
+                    return False
+                # In slices, so that Ctrl-C is heard on every platform.
+                self._change.wait(left)
+        return True
+
+    def want(self, asked: Sequence[Option], options: Mapping[str, Option]) -> None:
+        """The recipe is now this: options by weight. Its whole is built once it rests."""
+        with self._change:
+            self._asked = tuple(dict.fromkeys(asked))
+            self._wanted, self._wanted_at = dict(options), time.monotonic()
+            if self._running and self._is_final() and self._is_unbuilt():
+                self._say("recipe", "waiting for the recipe to rest")
+            self._change.notify_all()
+
+    def whole(self, options: Mapping[str, Option]) -> Whole | None:
+        """What the recipe of these options took as a whole, if it was built."""
+        found = self._wholes.get(frozenset(options.items()))
+        return found if isinstance(found, Whole) else None
+
+    def refused(self, options: Mapping[str, Option]) -> str:
+        """Why the recipe of these options could not be built, or an empty text."""
+        found = self._wholes.get(frozenset(options.items()))
+        return found if isinstance(found, str) else ""
+
+    def price(self, program: Program, asked: Sequence[Option]) -> Prices:
+        """Prices from all that was measured so far."""
+        assert self._bench is not None
+        return self._bench.price(program, asked)
+
+    def _is_final(self) -> bool:
+        return self.state is None or self.state["state"] in FINAL
+
+    def _is_unbuilt(self) -> bool:
+        return bool(self._wanted) and frozenset(self._wanted.items()) not in self._wholes
+
+    # ------------------------------------------------------------------ the measuring thread
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._change:
+                    self._change.wait_for(lambda: self._running or self._closed)
+                    if self._closed:
+                        return
+                self._work()
+        finally:
+            self._thread = None
+
+    def _work(self) -> None:
+        """Measure until stopped; a fault ends it and is said."""
+        ended = "measuring broke off"
+        try:
+            self._compile()
+            while self._running:
+                if self._is_due():
+                    self._build()
+                elif not self._sweep():
+                    self._rest()
+            ended = ""
+        except Stopped:
+            ended = ""
+        except FAULTS as error:
+            ended = str(error)
+        finally:
+            self._end(ended)
+
+    def _end(self, fault: str) -> None:
+        """Let the process go, with the model in it."""
+        with self._change:
+            if fault and self._running:
+                self._running = False
+                self._say("failed", fault)
+            bench = self._bench
+        if bench is not None:
+            bench.close()
+        self._tell("state")
+
+    def _compile(self) -> None:
+        if self._bench is None:
+            bench = self._open_bench()
+            with self._change:
+                self._bench = bench
+        if self.program is not None:
+            return
+        with self._turn(self._say_waiting):
+            self._progress("baseline", "measuring the baseline")
+            program = self._bench.compile()
+        with self._change:
+            self.program = program
+        self._tell("program")
+
+    def _is_due(self) -> bool:
+        """Whether the recipe rests and was not built yet."""
+        return self._is_unbuilt() and time.monotonic() - self._wanted_at >= PAUSE_S
+
+    def _build(self) -> None:
+        assert self._bench is not None
+        options = self._wanted
+        found: Whole | str
+        try:
+            with self._turn(self._say_waiting):
+                self._progress("recipe", "building the recipe and timing it")
+                found = self._bench.whole(options)
+        except (ChildDied, ChildRefused, UnsupportedModelError, ValueError) as error:
+            found = str(error)
+        with self._change:
+            self._wholes[frozenset(options.items())] = found
+        self._tell("whole")
+
+    def _sweep(self) -> bool:
+        """Measure kernels until a recipe is due; whether there were any left to measure."""
+        assert self._bench is not None
+        assert self.program is not None
+        asked = self._asked
+        began = told = time.monotonic()
+        done = 0
+        with self._turn(self._say_waiting):
+            for done, total in self._bench.sweep(self.program, asked):
+                now = time.monotonic()
+                left = (now - began) / done * (total - done) if done else None
+                self._progress("kernels", "pricing kernels", done, total, left)
+                if now - told > PUBLISH_S:
+                    self._tell("program")
+                    told = now
+                if self._is_due() or asked != self._asked:
+                    break
+        if done:
+            self._tell("program")
+        return done > 0
+
+    def _rest(self) -> None:
+        """Nothing to measure: wait for another recipe."""
+        asked = self._asked
+
+        def called() -> bool:
+            return not self._running or self._is_unbuilt() or asked != self._asked
+
+        with self._change:
+            if self._is_unbuilt():
+                self._change.wait(PAUSE_S)
+                return
+            if called():
+                return
+            self._say("done", "")
+        self._tell("state")
+        with self._change:
+            if self._change.wait_for(called, IDLE_S):
+                return
+        assert self._bench is not None
+        self._bench.close()
+        with self._change:
+            self._change.wait_for(called)
+
+    # ------------------------------------------------------------------ what is said of it
+
+    def _progress(
+        self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
+    ) -> None:
+        with self._change:
+            if not self._running:
+                raise Stopped("measuring was stopped.")
+            self._say(step, text, done, total, eta_s)
+        self._tell("state")
+
+    def _say(
+        self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
+    ) -> None:
+        """Set the state, under the lock, and tell nobody yet."""
+        self.state = {"state": step, "text": text, "done": done, "total": total, "eta_s": eta_s}
+        self._change.notify_all()
+
+    def _say_waiting(self) -> None:
+        self._progress("waiting", "another notebook is measuring; waiting for its turn")

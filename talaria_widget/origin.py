@@ -1,0 +1,74 @@
+"""Where a graph came from: the way back to a file that a runtime can read."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from talaria_widget.graph import Graph, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from talaria_widget.frontends.torch.trace.recording import Recording
+    from talaria_widget.rewrite.source import Source
+
+
+class Origin:
+    """The model behind a graph. It is held no longer than its user holds it.
+
+    The recording of a module is used once, and then let go: it keeps the module's weights.
+    """
+
+    def __init__(
+        self, model: Any, inputs: Any, graph: Graph, recording: Recording | None = None
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            model: what the user passed.
+            inputs: as they were passed.
+            graph: what was captured of it.
+            recording: of a module, the recording that the graph was made from.
+        """
+        self._model = _weakly(model)
+        self._inputs, self._graph, self._recording = inputs, graph, recording
+        self._is_torch = recording is not None
+
+    def forget(self) -> None:
+        """Let go of the recording; a later `source` records anew."""
+        self._recording = None
+
+    def source(self) -> Source:
+        """The model as a file for ONNX Runtime.
+
+        Raises:
+            UnsupportedModelError: it can be lowered by no route, or the model is gone.
+        """
+        recording, self._recording = self._recording, None
+        model = self._model()
+        if model is None:
+            raise UnsupportedModelError(
+                "the model that this widget shows is gone: show it again to measure it."
+            )
+        if not self._is_torch:
+            from talaria_widget.rewrite.onnx_source import source_of_file
+
+            return source_of_file(model, self._graph)
+        from talaria_widget.rewrite.lower import source_of_module, source_of_recording
+
+        if recording is None:
+            return source_of_module(model, self._inputs)[1]
+        return source_of_recording(recording, model)
+
+
+def _weakly(model: Any) -> Callable[[], Any]:
+    """The model as long as its user holds it; a path or a message, of which there is a copy
+    on disk or no weak reference, for good.
+    """
+    if isinstance(model, str | Path):
+        return lambda: model
+    try:
+        return weakref.ref(model)
+    except TypeError:
+        return lambda: model
