@@ -1,0 +1,132 @@
+"""How long a run takes: the 25th percentile of runs that took turns.
+
+Not the minimum, which picks luck; and never times of two processes. On two shared cores two such
+figures of the same session lie 2.3 % apart in the median and 9 % at worst.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+from talaria_widget.compilers.observed import Timing
+
+QUANTILE = 0.25
+BURST_S = 5e-3
+LONGEST_BURST = 50
+WARM_UPS = 2
+
+Run = Callable[[], object]
+
+
+def interleave(runs: Sequence[Run], seconds: float, rounds: int) -> list[Timing]:
+    """Time runs against each other: each has its turn in every round.
+
+    Whatever slows the machine for a while slows all of them, so that ratios hold. The order
+    turns about from round to round. What takes less than 5 ms runs several times in its turn,
+    the first time only to warm its memory after the others.
+
+    Args:
+        runs: what to time, two warm-ups each.
+        seconds: how long to go on.
+        rounds: at least so many rounds (2 or more), however long they take.
+
+    Returns:
+        One timing per run: the 25th percentile of all its runs, and as `noise` how far the
+        figures of one half of the rounds lie from those of the other.
+    """
+    with undisturbed():
+        bursts = [_burst(_warm(run)) for run in runs]
+        taken: list[list[list[float]]] = [[] for _ in runs]
+        end = perf_counter() + seconds
+        while runs and (len(taken[0]) < max(2, rounds) or perf_counter() < end):
+            order = range(len(runs))
+            for i in order if len(taken[0]) % 2 == 0 else reversed(order):
+                times = _times(runs[i], bursts[i])
+                taken[i].append(times[1:] or times)
+    return [_timing(rows) for rows in taken]
+
+
+def kernel_s(run: Run, seconds: float = 8e-3) -> float:
+    """Seconds of a small run that is alone in its turn: two warm-ups, then for `seconds`."""
+    with undisturbed():
+        _warm(run)
+        times = _times(run, 1)
+        end = perf_counter() + seconds - times[0]
+        while perf_counter() < end:
+            times += _times(run, 1)
+    return quantile(times)
+
+
+def quantile(times: Sequence[float], share: float = QUANTILE) -> float:
+    """The value below which that share of the times lies, between neighbours in proportion.
+
+    Example:
+        >>> quantile([4.0, 1.0, 2.0, 3.0, 5.0])
+        2.0
+    """
+    ordered = sorted(times)
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def noise(rounds: Sequence[Sequence[float]]) -> float:
+    """How far two figures of the same thing lie apart, as a share of it.
+
+    The rounds are halved in several ways that take turns at different paces, and by first and
+    last half, which sees drift; the root mean square of the differences. A half's figure
+    wanders more than the whole's, by about the square root of 2: it is left on the safe side.
+    """
+    count = len(rounds)
+    if count < 2:
+        return math.nan
+    halves = [[(i >> bit) & 1 for i in range(count)] for bit in range(count.bit_length() - 1)]
+    halves.append([int(2 * i >= count) for i in range(count)])
+    differences = []
+    for half in halves:
+        first, second = (
+            quantile(
+                [t for times, side in zip(rounds, half, strict=True) if side == s for t in times]
+            )
+            for s in (0, 1)
+        )
+        differences.append(2 * (first - second) / (first + second))
+    return math.sqrt(sum(d * d for d in differences) / len(differences))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No garbage is collected within."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _warm(run: Run) -> float:
+    return min(_times(run, WARM_UPS))
+
+
+def _times(run: Run, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        start = perf_counter()
+        run()
+        times.append(perf_counter() - start)
+    return times
+
+
+def _burst(seconds: float) -> int:
+    return max(1, min(LONGEST_BURST, math.ceil(BURST_S / max(seconds, 1e-7))))
+
+
+def _timing(rounds: Sequence[Sequence[float]]) -> Timing:
+    return Timing(quantile([t for times in rounds for t in times]), noise(rounds), len(rounds))
