@@ -1,0 +1,144 @@
+"""The source of an ONNX file: the file itself, and which op of its graph each value belongs to.
+
+The front end lays a file out as one flat list, in which bodies and local functions stand where
+they run and names that occur twice are told apart. Laying out the file that the runtime reads,
+whose functions are inlined, gives the same list: so the two are matched step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    external_data_helper,
+)
+
+from talaria_widget.frontends.onnx.layout.flat import label_of
+from talaria_widget.frontends.onnx.layout.flatten import flatten
+from talaria_widget.frontends.onnx.layout.load import load, read
+from talaria_widget.frontends.onnx.layout.steps import Step
+from talaria_widget.graph import Graph, Op, UnsupportedModelError
+from talaria_widget.rewrite.draft import payload_bytes
+from talaria_widget.rewrite.source import LARGEST_KEPT_BYTES, Source
+
+FLOATS = frozenset(
+    {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
+)
+_DATA = (
+    "raw_data",
+    "float_data",
+    "int32_data",
+    "int64_data",
+    "double_data",
+    "uint64_data",
+    "external_data",
+    "data_location",
+)
+
+
+def source_of_file(model: str | Path | ModelProto, graph: Graph) -> Source:
+    """The source of a file that has been captured as `graph`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnsupportedModelError: the file, or data beside it, cannot be read.
+    """
+    folder = None if isinstance(model, ModelProto) else Path(model).expanduser().parent
+    whole = load(model)
+    skeleton = ModelProto()
+    skeleton.CopyFrom(whole)
+    for tensor in stored(skeleton.graph):
+        if tensor.data_type in FLOATS and payload_bytes(tensor) > LARGEST_KEPT_BYTES:
+            for name in _DATA:
+                tensor.ClearField(name)
+        else:
+            _fetch(tensor, folder)
+    return Source(skeleton, _owners(read(model), whole, graph), lambda: _filled(whole, folder))
+
+
+def stored(graph: GraphProto) -> Iterator[TensorProto]:
+    """Every dense tensor that a graph stores, with those of its bodies."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == AttributeProto.TENSOR:
+                yield attribute.t
+            yield from (tensor for body in bodies(attribute) for tensor in stored(body))
+
+
+def bodies(attribute: AttributeProto) -> Sequence[GraphProto]:
+    """The graphs that an attribute holds."""
+    return [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
+
+
+def _filled(whole: ModelProto, folder: Path | None) -> ModelProto:
+    result = ModelProto()
+    result.CopyFrom(whole)
+    for tensor in stored(result.graph):
+        _fetch(tensor, folder)
+    return result
+
+
+def _fetch(tensor: TensorProto, folder: Path | None) -> None:
+    """Read what lies beside the file."""
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return
+    if folder is None:
+        raise UnsupportedModelError(
+            f"the weight {tensor.name!r} lies in an external data file that this ModelProto does "
+            "not say how to find: pass the path of the file."
+        )
+    try:
+        external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+    except Exception as error:  # a foreign parser's
+        raise UnsupportedModelError(
+            f"the data of {tensor.name!r} cannot be read from the folder of the file: {error}"
+        ) from error
+    tensor.ClearField("external_data")
+    tensor.ClearField("data_location")
+
+
+def _owners(original: ModelProto, inlined: ModelProto, graph: Graph) -> dict[str, str]:
+    """By value of the inlined file, bodies included: the op of the graph that makes it.
+
+    What a Loop, Scan or If gives belongs to its own op; what its bodies make, to theirs.
+    """
+    ops = {name: op.name for op in graph.ops for name in op.outputs}
+    control: dict[str, Op] = {}
+    for op in graph.ops:
+        if "inlined" in op.attrs:
+            control.setdefault(op.attrs["node"], op)
+    owners: dict[str, str] = {}
+    first = [step for step in flatten(original).steps if step.role != "alias"]
+    if original is inlined or not original.functions:
+        second: Sequence[Step] = first
+    else:
+        second = [step for step in flatten(inlined).steps if step.role != "alias"]
+    if [s.node.op_type for s in first] != [s.node.op_type for s in second]:
+        second = []
+    for mine, theirs in zip(first, second, strict=False):
+        for known, name in zip(mine.node.output, theirs.node.output, strict=False):
+            if known in ops:
+                owners[name] = ops[known]
+    for node in _nodes(inlined.graph):
+        held = control.get(label_of(node))
+        for name in filter(None, node.output):
+            if name in ops:
+                owners.setdefault(name, ops[name])
+            elif held is not None:
+                owners.setdefault(name, held.name)
+    return owners
+
+
+def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in bodies(attribute):
+                yield from _nodes(body)
