@@ -40,7 +40,7 @@ class Long(torch.nn.Module):
             x = torch.relu(layer(x))
         return x
 
-w = talaria.show(Long({tasks}).eval(), torch.randn(1, 32), recipe={{}})
+w = talaria.show(Long({tasks}).eval(), torch.randn(1, 32), device="cpu-avx2", recipe={{}})
 w
 """
 ECHO = """

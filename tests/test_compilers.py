@@ -167,7 +167,7 @@ def test_every_number_of_a_device_has_a_source(name: str) -> None:
 
 def test_a_roofline_by_hand() -> None:
     on = device("cpu-avx2")
-    report = talaria.analyze(nn.Linear(4096, 4096), torch.zeros(1, 4096))
+    report = talaria.analyze(nn.Linear(4096, 4096), torch.zeros(1, 4096), device="cpu-avx2")
     weight_bytes = 4 * (4096 * 4096 + 4096)
     moved = 4 * (4096 + 4096)
     assert weight_bytes > on.on_chip_bytes
@@ -186,14 +186,15 @@ def test_a_folded_norm_and_a_fused_limit_cost_no_time() -> None:
     dressed = nn.Sequential(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU6())
     gelu = nn.Sequential(nn.Conv2d(3, 32, 3), nn.GELU())
     alone, whole, soft = (
-        talaria.analyze(m.eval(), image).totals["latency_s"] for m in (plain, dressed, gelu)
+        talaria.analyze(m.eval(), image, device="cpu-avx2").totals["latency_s"]
+        for m in (plain, dressed, gelu)
     )
     assert whole == alone
     assert soft > alone
 
 
 def test_equal_layers_share_a_signature() -> None:
-    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32))
+    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), device="cpu-avx2")
     signature = report.prices.row_signature
     assert signature[1] == signature[3]
     assert signature[2] == signature[4]
@@ -201,7 +202,7 @@ def test_equal_layers_share_a_signature() -> None:
 
 
 def test_a_tied_weight_is_stored_once() -> None:
-    report = talaria.analyze(Tied().eval(), torch.zeros(1, 5, dtype=torch.int64))
+    report = talaria.analyze(Tied().eval(), torch.zeros(1, 5, dtype=torch.int64), device="cpu-avx2")
     assert report.totals["parameters"] == 100 * 32 + 32 * 32 + 32
     assert report.totals["size_bytes"] == 4 * (100 * 32 + 32 * 32 + 32)
 
@@ -341,7 +342,9 @@ def test_a_model_of_two_precisions_can_be_cast_to_its_own(name: str) -> None:
 
 def test_a_model_in_float64_can_be_cast_to_float32() -> None:
     model, inputs = nn.Linear(64, 32).double(), torch.zeros(1, 64, dtype=torch.float64)
-    report = talaria.analyze(model, inputs, recipe={"*": talaria.Cast("float32")})
+    report = talaria.analyze(
+        model, inputs, recipe={"*": talaria.Cast("float32")}, device="cpu-avx2"
+    )
     assert report.baseline["size_bytes"] == 8 * (64 * 32 + 32)
     assert report.totals["size_bytes"] == 4 * (64 * 32 + 32)
 
@@ -355,12 +358,16 @@ def test_fewer_bits_never_add_bytes() -> None:
 
 def test_int8_casts_are_seen_and_priced() -> None:
     int8 = Quantize(8, activations=Activations(8))
-    report = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), recipe={"blocks.0.conv": int8})
+    report = talaria.analyze(
+        small_net(), torch.zeros(1, 3, 32, 32), recipe={"blocks.0.conv": int8}, device="cpu-avx2"
+    )
     assert len(report.after.casts.tensor) == 2
     rows = {report.program.tasks[r].name for r in report.after.casts.row}
     assert rows == {"blocks.0.conv"}
     assert report.after.casts.latency.point.sum() > 0
-    whole = talaria.analyze(small_net(), torch.zeros(1, 3, 32, 32), recipe={"*": int8})
+    whole = talaria.analyze(
+        small_net(), torch.zeros(1, 3, 32, 32), recipe={"*": int8}, device="cpu-avx2"
+    )
     assert whole.column("option").values[2] == "int8 w+a"  # the add follows its neighbours
 
 

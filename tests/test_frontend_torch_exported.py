@@ -189,10 +189,12 @@ def test_a_program_exported_without_weights_is_read_from_its_shapes() -> None:
 
 def test_the_same_door_for_analyze_and_show_and_a_sentence_from_apply() -> None:
     program = export(nets.small_net(), (torch.randn(1, 3, 32, 32),))
-    report = analyze(program)
+    report = analyze(program, device="cpu-avx2")
     assert report.coverage == 1.0
     assert report.totals["macs"] == macs(capture(program))
-    assert "stem" in [row["name"] for row in show(program).report.to_frame().to_dict("records")]
+    assert "stem" in [
+        row["name"] for row in show(program, device="cpu-avx2").report.to_frame().to_dict("records")
+    ]
     with pytest.raises(UnsupportedModelError, match=r"pass apply the nn\.Module"):
         apply(program, {})
 
@@ -250,7 +252,7 @@ def test_flexible_attention_is_one_operation() -> None:
 
 def test_what_runs_under_vmap_is_listed_as_one_call_and_leaves_nothing_behind() -> None:
     program = export(Mapped(), (torch.ones(5, 4),))
-    report = analyze(program)
+    report = analyze(program, device="cpu-avx2")
     assert report.uncounted == {"torch.vmap.exported": 1}
     assert torch._C._functorch.get_dynamic_layer_stack_depth() == 0
 

@@ -186,7 +186,7 @@ def test_each_stored_tensor_has_the_bytes_of_the_file(
     # What is left over steers shapes, or is a factor of the code: known before the run.
     left = {key: size for key, size in payload.items() if key not in held}
     assert all(key.startswith("scale") or key.endswith("shape") for key in left)
-    report = talaria.analyze(path)
+    report = talaria.analyze(path, device="cpu-avx2")
     assert report.totals["size_bytes"] == sum(held.values())
 
 
@@ -208,7 +208,7 @@ def test_layers_are_integers_of_the_same_work(quantized: Make, name: str, style:
 
 
 def kinds(path: Path) -> list[tuple[str, str]]:
-    tasks: tuple[Task, ...] = talaria.analyze(path).program.tasks
+    tasks: tuple[Task, ...] = talaria.analyze(path, device="cpu-avx2").program.tasks
     return [(task.kind, task.precision) for task in tasks]
 
 
@@ -268,7 +268,7 @@ def test_only_what_stays_float_is_float(quantized: Make) -> None:
 
 def test_dynamic_products_take_their_scales(quantized: Make) -> None:
     """DynamicQuantizeMatMul of the runtime: quantizer, product, Cast, two Muls; and the bias."""
-    program = talaria.analyze(quantized("attention", "dynamic")).program
+    program = talaria.analyze(quantized("attention", "dynamic"), device="cpu-avx2").program
     by_name = {task.name: task for task in program.tasks}
     assert len(by_name["o"].ops) == 5
     assert by_name["o"].inputs == ("c",)
@@ -279,9 +279,9 @@ def test_dynamic_products_take_their_scales(quantized: Make) -> None:
 
 def test_integers_are_alive_while_it_runs(quantized: Make) -> None:
     """The residual's sum: two operands and a result of 8 x 16 x 16 bytes each."""
-    report = talaria.analyze(quantized("conv", "QDQ"))
+    report = talaria.analyze(quantized("conv", "QDQ"), device="cpu-avx2")
     assert report.totals["peak_memory_bytes"] == 3 * 8 * 16 * 16
-    whole = talaria.analyze(quantized("conv", "float"))
+    whole = talaria.analyze(quantized("conv", "float"), device="cpu-avx2")
     assert whole.totals["peak_memory_bytes"] == 4 * 3 * 8 * 16 * 16
 
 
@@ -337,12 +337,12 @@ class TestPrices:
         ],
     )
     def test_no_second_saving(self, wide: onnx.ModelProto, option: Any) -> None:
-        report = talaria.analyze(wide, recipe={"*": option})
+        report = talaria.analyze(wide, recipe={"*": option}, device="cpu-avx2")
         assert [refusal.reason for refusal in report.refused] == ["it is stored as int8 already"]
         assert report.totals == report.baseline
 
     def test_rows_say_that_they_are_stored_so(self, wide: onnx.ModelProto) -> None:
-        frame = talaria.analyze(wide).to_frame()
+        frame = talaria.analyze(wide, device="cpu-avx2").to_frame()
         by_type = dict(zip(frame["type"], frame["option"], strict=True))
         assert by_type["conv 3×3 · int8"] == "int8 (as stored)"
         assert by_type["quantizelinear"] == "as stored"
@@ -401,7 +401,7 @@ class TestStyles:
             "g": numbers(8),
             "w": np.ones((8, 8), np.int8),
         }
-        program = talaria.analyze(model(nodes, {"x": (4, 8)}, stored)).program
+        program = talaria.analyze(model(nodes, {"x": (4, 8)}, stored), device="cpu-avx2").program
         assert not program.removed.get("cast")
         linear = next(task for task in program.tasks if task.kind == "linear")
         assert (linear.precision, linear.inputs) == ("int8", ("d",))
@@ -427,7 +427,7 @@ class TestStyles:
             helper.make_node("MatMul", ["x", "w"], ["y"]),
         ]
         stored = {"fc.weight": np.ones((64, 48), np.int8), "s": numbers(1, 48)}
-        report = talaria.analyze(model(nodes, {"x": (4, 64)}, stored))
+        report = talaria.analyze(model(nodes, {"x": (4, 64)}, stored), device="cpu-avx2")
         (op,) = report.program.graph.ops
         assert "precision" not in op.attrs
         assert report.totals["size_bytes"] == 64 * 48 + 4 * 48
@@ -452,7 +452,7 @@ class TestStyles:
         )
         stored = {"fc.weight_Q4": np.zeros((16, blocks, blob), np.uint8)}
         stored |= {"s": numbers(16 * blocks), "z": np.zeros((16 * blocks), np.uint8)}
-        report = talaria.analyze(model([node], {"x": (3, contraction)}, stored))
+        report = talaria.analyze(model([node], {"x": (3, contraction)}, stored), device="cpu-avx2")
         graph = report.program.graph
         weight = graph.tensors["fc.weight_Q4"]
         assert weight.shape == (16, contraction)
@@ -485,7 +485,7 @@ class TestStyles:
         assert op.weights == ("w", "s")
         assert (graph.tensors["w"].dtype, graph.tensors["w"].nbytes) == (dtype, size)
         assert count(graph, op).macs == 2 * 33 * 48
-        report = talaria.analyze(proto, recipe={"*": talaria.Quantize(8)})
+        report = talaria.analyze(proto, recipe={"*": talaria.Quantize(8)}, device="cpu-avx2")
         assert [r.reason for r in report.refused] == [f"it is stored as {dtype} already"]
         # Its activations stay in 32 bits: two rows in, two rows out, and the weights.
         (task,) = report.program.tasks
@@ -503,7 +503,7 @@ class TestStyles:
         stored: dict[str, Any] = {"b": numbers(1, 64), "ws": numbers(1), "rs": numbers(1)}
         stored |= {"w": np.ones((1, 6, 32), np.int8), "r": np.ones((1, 8, 32), np.int8)}
         stored |= {"wz": np.zeros(1, np.int8), "rz": np.zeros(1, np.int8)}
-        report = talaria.analyze(model([node], {"x": (5, 3, 6)}, stored))
+        report = talaria.analyze(model([node], {"x": (5, 3, 6)}, stored), device="cpu-avx2")
         (task,) = report.program.tasks
         assert (task.kind, task.precision) == ("recurrent", "int8")
         assert report.totals["size_bytes"] == 6 * 32 + 8 * 32 + 4 * 64 + 2 * (4 + 1)
@@ -537,6 +537,6 @@ def test_a_real_file_in_integers(name: str) -> None:
     ],
 )
 def test_a_real_file_in_floats_stays_so(package: str, name: str) -> None:
-    report = talaria.analyze(package_file(package, name))
+    report = talaria.analyze(package_file(package, name), device="cpu-avx2")
     assert not any("precision" in op.attrs for op in report.program.graph.ops)
     assert report.prices.labels[0] == "fp32"

@@ -92,14 +92,14 @@ def test_text_and_html_say_the_same_and_escape_names() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return next(self.children())(x)
 
-    report = talaria.analyze(Evil(), torch.zeros(1, 4))
+    report = talaria.analyze(Evil(), torch.zeros(1, 4), device="cpu-avx2")
     assert "<img" in repr(report)
     assert "<img" not in report._repr_html_()
     assert "&lt;img" in report._repr_html_()
 
 
 def test_a_model_without_operations_is_counted_whole() -> None:
-    report = talaria.analyze(nn.Identity(), torch.zeros(1, 4))
+    report = talaria.analyze(nn.Identity(), torch.zeros(1, 4), device="cpu-avx2")
     assert report.coverage == 1.0
     assert report.totals["macs"] == 0
     assert report.totals["latency_s"] == 0
@@ -146,7 +146,7 @@ def test_a_counter_of_ones_own_completes_the_report() -> None:
 
 
 def test_what_was_assumed_is_said() -> None:
-    report = talaria.analyze(small_net())
+    report = talaria.analyze(small_net(), device="cpu-avx2")
     assert any("224" in note for note in report.notes)
     assert report.meta["assumed"]
     assert report.meta["inputs"]["x"][0] == (1, 3, 224, 224) or len(report.meta["inputs"]) == 1
@@ -169,7 +169,7 @@ def test_what_does_not_run_is_named_with_its_bytes() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.easy(x) if x.sum() > 0 else self.hard(x)
 
-    report = talaria.analyze(Gated().eval(), torch.ones(1, 8))
+    report = talaria.analyze(Gated().eval(), torch.ones(1, 8), device="cpu-avx2")
     assert report.totals["parameters"] == 8 * 8 + 8
     (said,) = [note for note in report.notes if "do not run" in note]
     assert "hard.weight, hard.bias" in said

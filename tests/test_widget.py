@@ -26,7 +26,7 @@ INT8 = talaria.Quantize(8)
 
 @pytest.fixture
 def widget() -> Talaria:
-    return talaria.show(small_net(), IMAGE)
+    return talaria.show(small_net(), IMAGE, device="cpu-avx2")
 
 
 def send(widget: Talaria, kind: str, sequence: int = 1, **content: Any) -> None:
@@ -195,9 +195,9 @@ def test_a_device_that_cannot_be_priced_leaves_the_old(widget: Talaria, tmp_path
 
 def test_a_kept_recipe_that_fits_no_longer_is_dropped_and_said() -> None:
     model = small_net()
-    talaria.show(model, IMAGE).mark("fc", INT8)
+    talaria.show(model, IMAGE, device="cpu-avx2").mark("fc", INT8)
     model.fc = nn.Sequential(nn.Linear(16, 10))  # type: ignore[assignment]
-    widget = talaria.show(model, IMAGE)
+    widget = talaria.show(model, IMAGE, device="cpu-avx2")
     assert widget.recipe == talaria.Recipe()
     assert "dropped: rule 'fc' matches no layer" in widget._status["notice"]
 
@@ -220,11 +220,14 @@ def test_an_option_off_the_menu_gets_a_column(widget: Talaria) -> None:
 
 def test_the_last_recipe_of_a_live_model_is_kept() -> None:
     model = small_net()
-    talaria.show(model, IMAGE).mark("stem", INT8)
-    again = talaria.show(model, IMAGE)
+    talaria.show(model, IMAGE, device="cpu-avx2").mark("stem", INT8)
+    again = talaria.show(model, IMAGE, device="cpu-avx2")
     assert again.recipe == talaria.Recipe({"stem": INT8})
     assert "Reset" in again._status["notice"]
-    assert talaria.show(model, IMAGE, recipe=talaria.Recipe({})).recipe == talaria.Recipe()
+    assert (
+        talaria.show(model, IMAGE, recipe=talaria.Recipe({}), device="cpu-avx2").recipe
+        == talaria.Recipe()
+    )
     send(again, "reset")
     assert again.recipe == talaria.Recipe()
     key = id(model)
@@ -235,7 +238,10 @@ def test_the_last_recipe_of_a_live_model_is_kept() -> None:
 
 def test_two_widgets_of_one_model_are_apart() -> None:
     model = small_net()
-    first, second = talaria.show(model, IMAGE), talaria.show(model, IMAGE, recipe={})
+    first, second = (
+        talaria.show(model, IMAGE, device="cpu-avx2"),
+        talaria.show(model, IMAGE, recipe={}, device="cpu-avx2"),
+    )
     first.mark("stem", INT8)
     assert second.recipe == talaria.Recipe()
 
@@ -311,4 +317,4 @@ def test_packing_keeps_values_and_alignment() -> None:
 )
 def test_what_is_no_model(model: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        talaria.show(model)
+        talaria.show(model, device="cpu-avx2")

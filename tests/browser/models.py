@@ -88,7 +88,7 @@ NAME = "<img src=x onerror=hacked=1>"
 model = torch.nn.Sequential()
 model.add_module(NAME, torch.nn.Linear(64, 64))
 model.add_module('"><script>hacked=1</script>', torch.nn.Linear(64, 64))
-w = talaria.show(model, torch.randn(1, 64))
+w = talaria.show(model, torch.randn(1, 64), device="cpu-avx2")
 w
 """
 
