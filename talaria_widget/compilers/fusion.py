@@ -46,7 +46,7 @@ class Fusion:
 
 def fuse(graph: Graph) -> Fusion:
     """Group the ops of a graph into the tasks that a toolchain makes of them."""
-    aliases, constants, removed, kept = _remove(graph)
+    aliases, constants, removed, kept = settle(graph)
     readers = _readers(graph, kept, aliases)
     taken: set[int] = set()
     groups: list[Group] = []
@@ -76,8 +76,12 @@ def _leave_a_loop(graph: Graph, aliases: Mapping[str, str]) -> set[str]:
     }
 
 
-def _remove(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[int]]:
-    """Views become aliases; what depends on no input is computed before the model runs."""
+def settle(graph: Graph) -> tuple[dict[str, str], set[str], Counter[str], list[int]]:
+    """Views become aliases; what depends on no input is computed before the model runs.
+
+    Returns:
+        The aliases, the constants, how many ops were removed by reason, and the ops kept.
+    """
     aliases: dict[str, str] = {}
     constants = {n for n, t in graph.tensors.items() if t.role not in ("input", "activation")}
     removed: Counter[str] = Counter()
