@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from talaria_widget.choice import Choice
 from talaria_widget.hardware import Device
 from talaria_widget.pipeline import Compiled
-from talaria_widget.prices import Band
+from talaria_widget.prices import CHANGE_BAND, PROVENANCE, Band
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option, Recipe, option_label
 from talaria_widget.report import Report, time_coverage
@@ -84,6 +84,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "options": _options(compiled),
         "precisions": list(prices.precisions),
         "reasons": list(prices.reasons),
+        "change_bands": [CHANGE_BAND[name] for name in PROVENANCE],
         "corrections": [
             CorrectionInfo(
                 rows=list(c.rows),
@@ -91,6 +92,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
                 latency_s=c.latency_s,
                 energy_j=c.energy_j,
                 note=c.note,
+                provenance=c.provenance,
             )
             for c in prices.corrections
         ],
@@ -135,12 +137,13 @@ def _program_arrays(compiled: Compiled) -> dict[str, NDArray[Any]]:
         "tensor_row",
         "tensor_last",
         "tensor_cast",
+        "tensor_reuse",
         "edge_row",
         "edge_tensor",
         "column_precision",
     ):
         blocks[name] = np.asarray(getattr(prices, name), np.int32)
-    for name in ("provenance", "refusal", "weight_refusal", "bound"):
+    for name in ("provenance", "gives", "refusal", "weight_refusal", "bound", "cast_provenance"):
         blocks[name] = np.asarray(getattr(prices, name), np.uint8)
     return blocks
 
@@ -197,7 +200,7 @@ def _modules(modules: Any, paths: Sequence[str]) -> dict[str, str]:
 
 
 def report_message(report: Report, program: int, recipe: int, sequence: int) -> bytes:
-    """What the recipe costs, row by row and in all."""
+    """What the recipe costs; the page has the prices, and looks up its rows' and casts'."""
     after = report.after
     meta: ReportMeta = {
         "program": program,
@@ -221,17 +224,11 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
         "choice": report.chosen.astype(np.int32),
         "column": after.column.astype(np.int32),
         "mixed": after.mixed.astype(np.uint8),
-        "row_weight_bytes": after.row_weight_bytes.astype(np.float64),
         "memory_bytes": after.memory_bytes.astype(np.float64),
         "weight_bytes": after.weight_bytes.astype(np.float64),
     }
-    blocks |= _band("latency", after.latency, np.float64)
-    blocks |= _band("energy", after.energy, np.float64)
-    casts = after.casts
     for name in ("tensor", "source", "target", "row"):
-        blocks[f"cast_{name}"] = np.asarray(getattr(casts, name), np.int32)
-    blocks |= _band("cast_latency", casts.latency, np.float64)
-    blocks |= _band("cast_energy", casts.energy, np.float64)
+        blocks[f"cast_{name}"] = np.asarray(getattr(after.casts, name), np.int32)
     return encode(meta, blocks)
 
 

@@ -72,11 +72,13 @@ class ProgramMeta(TypedDict):
     energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
     cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
     `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
-    tensor_cast` (T), `edge_row edge_tensor` (E), `column_precision` (O), `block_rows` (of every
-    block, count x places: the row at each place of each repeat, -1 for none); uint8 `provenance
-    refusal` (S x O), `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory,
-    2 dispatch, 3 unknown). `stored_precisions` says what a row computes in where the model itself
-    fixes it ("int8"), else nothing.
+    tensor_cast tensor_reuse` (T), `edge_row edge_tensor` (E), `column_precision` (O),
+    `block_rows` (of every block, count x places: the row at each place of each repeat, -1 for
+    none); uint8 `provenance` (S x O: 0 modelled, 1 measured, 2 vendor), `gives refusal` (S x O),
+    `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory, 2 dispatch, 3 unknown),
+    `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio by
+    provenance. `stored_precisions` says what a row computes in where the model itself fixes it
+    ("int8"), else nothing.
     """
 
     revision: int
@@ -110,6 +112,7 @@ class ProgramMeta(TypedDict):
     options: list[OptionInfo]
     precisions: list[str]
     reasons: list[str]
+    change_bands: list[float]
     corrections: list[CorrectionInfo]
 
 
@@ -121,6 +124,7 @@ class CorrectionInfo(TypedDict):
     latency_s: float
     energy_j: float
     note: str
+    provenance: int
 
 
 class RefusalInfo(TypedDict):
@@ -143,10 +147,9 @@ class ChangeInfo(TypedDict):
 class ReportMeta(TypedDict):
     """What the recipe costs. Answers program `program`, recipe `recipe`, command `sequence`.
 
-    Blocks: int32 `choice` (W), `column` (R); uint8 `mixed` (R); float64 `latency latency_low
-    latency_high energy energy_low energy_high row_weight_bytes memory_bytes` (R), `weight_bytes`
-    (W); casts as int32 `cast_tensor cast_source cast_target cast_row`, float64 `cast_latency
-    cast_latency_low cast_latency_high cast_energy cast_energy_low cast_energy_high`.
+    Blocks: int32 `choice` (W), `column` (R); uint8 `mixed` (R); float64 `memory_bytes` (R),
+    `weight_bytes` (W); casts as int32 `cast_tensor cast_source cast_target cast_row`. What rows
+    and casts cost is a matter of looking up the program's prices.
     Totals, baseline and estimated hold `latency_s energy_j` each with `_low` and `_high`,
     `size_bytes`, `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown. Totals are
     the best known: where `measured`, of the whole really run, which `difference_s` sets against

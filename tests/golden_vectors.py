@@ -72,23 +72,34 @@ def synthetic(seed: int, rows: int = 24) -> Compiled:
     if seed % 2:
         for part in (latency.point, latency.low, latency.high):
             part[3, :] = np.nan
+    column_precision = np.array([0, 1, 0, 2, 2], np.int32)
+    gives = np.tile(column_precision, (signatures, 1))
+    gives[:, 3][rng.random(signatures) < 0.5] = 0  # takes int8, gives floats
+    reuse = np.full(tensors, -1, np.int32)
+    for t in range(2, tensors - 1):
+        ended = [u for u in range(2, t) if last[u] == made[t]]
+        if ended and rng.random() < 0.7:
+            reuse[t] = ended[0]
+            size[t], nbytes[t] = size[ended[0]], nbytes[ended[0]]
     refusal = (rng.random((signatures, options)) < 0.3).astype(np.uint8)
     refusal[:, 0] = 0
     corrections = (
         Correction((weights[0],), ((0, 1),), 0.5, 0.25, "a"),
         Correction((weights[0], weights[1]), ((2, 3), (0, 1, 2)), 0.125, 0.0625, "b"),
+        Correction((weights[1],), ((1, 3),), -0.0625, -0.03125, "c", 1),
     )
     prices = Prices(
         options=(None, Cast("float16"), Quantize(8), Quantize(4), Quantize(6)),
         labels=("fp32", "fp16", "int8", "int4", "int6"),
         precisions=("float32", "float16", "int8")[:precisions],
         precision_bytes=np.array([4.0, 2.0, 1.0]),
-        column_precision=np.array([0, 1, 0, 2, 2], np.int32),
+        column_precision=column_precision,
         reasons=("", "no"),
         row_signature=rng.integers(0, signatures, rows).astype(np.int32),
         latency=latency,
         energy=energy,
-        provenance=np.zeros((signatures, options), np.uint8),
+        provenance=rng.integers(0, 3, (signatures, options)).astype(np.uint8),
+        gives=gives,
         refusal=refusal,
         bound=np.zeros((signatures, options), np.uint8),
         least_s=np.zeros(signatures),
@@ -102,10 +113,12 @@ def synthetic(seed: int, rows: int = 24) -> Compiled:
         tensor_size=size,
         tensor_bytes=nbytes,
         tensor_cast=rng.integers(0, sizes, tensors).astype(np.int32),
+        tensor_reuse=reuse,
         edge_row=edge_row,
         edge_tensor=edge_tensor,
         cast_latency=band((sizes, precisions, precisions)),
         cast_energy=band((sizes, precisions, precisions)),
+        cast_provenance=rng.integers(0, 3, (sizes, precisions, precisions)).astype(np.uint8),
         corrections=corrections,
     )
     ops = tuple(Op(n, "linear", "linear", outputs=(f"t{r}",)) for r, n in enumerate(names))
@@ -153,7 +166,7 @@ def _case(compiled: Compiled, choice: Any, found: Evaluation) -> dict[str, Any]:
         "program": packed,
         "choice": choice.tolist(),
         "expected": {
-            "totals": found.totals,
+            "totals": {k: None if math.isnan(v) else v for k, v in found.totals.items()},
             "unknown_rows": found.unknown_rows,
             "column": found.column.tolist(),
             "mixed": found.mixed.tolist(),

@@ -69,7 +69,7 @@ def test_the_report_message_is_what_evaluate_says(widget: Talaria) -> None:
     again = evaluate(prices, blocks["choice"])
     assert meta["totals"]["latency_s"] == again.totals["latency_s"]
     np.testing.assert_array_equal(blocks["column"], again.column)
-    np.testing.assert_array_equal(blocks["latency"], again.latency.point)
+    np.testing.assert_array_equal(blocks["memory_bytes"], again.memory_bytes)
     np.testing.assert_array_equal(blocks["cast_row"], again.casts.row)
     program, parts = decode(widget._program)
     assert len(program["names"]) == prices.rows

@@ -1,10 +1,10 @@
 /** A widget's model without Jupyter: it holds traits, and answers marks as Python would. */
 import type { AnyModel } from "@anywidget/types";
-import { decodeProgram, decodeReport, type Evaluation } from "../src/data/decode";
+import { decodeProgram, decodeReport, type Evaluation, type Totals } from "../src/data/decode";
 import { evaluate, makePlan } from "../src/data/evaluate";
 import { withMarks } from "../src/data/preview";
 import type { Traits } from "../src/state/traits";
-import type { BlockHeader, Command, RuleInfo } from "../src/wire";
+import type { BlockHeader, Command, ReportMeta, RuleInfo } from "../src/wire";
 
 export interface Fixture extends Omit<Traits, "_program" | "_report"> {
   _program: string;
@@ -41,11 +41,10 @@ export function encode(meta: object, blocks: Blocks): DataView {
 
 /** The blocks of a report. */
 export function reportBlocks(choice: Int32Array, found: Evaluation): Blocks {
-  const blocks: Blocks = {
+  return {
     choice,
     column: found.column,
     mixed: found.mixed,
-    row_weight_bytes: found.row_weight_bytes,
     memory_bytes: found.memory_bytes,
     weight_bytes: found.weight_bytes,
     cast_tensor: found.casts.tensor,
@@ -53,18 +52,17 @@ export function reportBlocks(choice: Int32Array, found: Evaluation): Blocks {
     cast_target: found.casts.target,
     cast_row: found.casts.row,
   };
-  const bands = {
-    latency: found.latency,
-    energy: found.energy,
-    cast_latency: found.casts.latency,
-    cast_energy: found.casts.energy,
+}
+
+/** Totals that are a sum of rows: nobody has built and run this recipe. */
+function summary(old: ReportMeta, found: Totals) {
+  const totals = { ...old.totals, ...found };
+  const change = {
+    ratio: found.latency_s_change,
+    low: found.latency_s_change_low,
+    high: found.latency_s_change_high,
   };
-  for (const [name, band] of Object.entries(bands)) {
-    blocks[name] = band.point;
-    blocks[`${name}_low`] = band.low;
-    blocks[`${name}_high`] = band.high;
-  }
-  return blocks;
+  return { totals, estimated: totals, measured: false, difference_s: null, change };
 }
 
 export function unpack(text: string): DataView {
@@ -129,6 +127,12 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
   function carryOut(command: Command) {
     const rules = [...history[place]];
     const { names, options } = decodeProgram(traits._program).meta;
+    if (command.kind === "measure" || command.kind === "stop") {
+      const state = command.kind === "stop" ? "stopped" : "baseline";
+      const measuring = { state, text: "", done: 0, total: 0, eta_s: null } as const;
+      receive({ _status: { error: "", notice: "", sequence: command.sequence, measuring } });
+      return;
+    }
     if (command.kind === "undo") place -= 1;
     else if (command.kind === "redo") place += 1;
     else {
@@ -152,7 +156,7 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
   function publish(sequence: number) {
     const rules = history[place];
     const program = decodeProgram(traits._program);
-    const old = decodeReport(traits._report);
+    const old = decodeReport(traits._report, program);
     const plan = makePlan(program);
     const labels = program.meta.options.map(({ label }) => label);
     const marks = rules
@@ -166,10 +170,7 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
     const meta = { ...old.meta, recipe, sequence, unknown_rows, corrections };
     const lines = rules.map(({ match, python }) => `    ${JSON.stringify(match)}: ${python},`);
     receive({
-      _report: encode(
-        { ...meta, totals: { ...old.meta.totals, ...totals } },
-        reportBlocks(choice, found),
-      ),
+      _report: encode({ ...meta, ...summary(old.meta, totals) }, reportBlocks(choice, found)),
       _recipe: {
         revision: recipe,
         rules,
@@ -177,7 +178,7 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
         can_undo: place > 0,
         can_redo: place < history.length - 1,
       },
-      _status: { error: "", notice: "", sequence, measuring: null },
+      _status: { ...traits._status, error: "", notice: "", sequence },
     });
   }
 

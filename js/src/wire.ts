@@ -72,6 +72,7 @@ export interface ProgramMeta {
   options: OptionInfo[];
   precisions: string[];
   reasons: string[];
+  change_bands: number[];
   corrections: CorrectionInfo[];
 }
 
@@ -82,6 +83,7 @@ export interface CorrectionInfo {
   latency_s: number;
   energy_j: number;
   note: string;
+  provenance: number;
 }
 
 /** A choice that this device cannot run, and how it runs instead. */

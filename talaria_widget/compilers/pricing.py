@@ -16,7 +16,6 @@ Horowitz, ISSCC 2014.) What is not known is NaN, never 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,18 +23,21 @@ from numpy.typing import NDArray
 
 from talaria_widget.compilers import as_stored, stored
 from talaria_widget.compilers.menu import menu
+from talaria_widget.compilers.rates import (
+    ON_CHIP_ENERGY,
+    energy_band,
+    floats,
+    latency_band,
+    moving_seconds,
+)
+from talaria_widget.compilers.tensors import price_casts, tensor_arrays
 from talaria_widget.graph import DTYPE_BITS, Graph, Op
-from talaria_widget.hardware import Device, MenuOption
+from talaria_widget.hardware import MenuOption
 from talaria_widget.prices import BOUNDS, Band, Prices
 from talaria_widget.program import Program, Task
 from talaria_widget.recipe import Option
 
 Array = NDArray[Any]
-
-ON_CHIP_ENERGY = 0.1
-"""A bit from on-chip memory costs this share of one from DRAM. 1 MB of SRAM is a hundredth
-(14 against 1300 pJ per 64 bits, Jouppi et al., ISCA 2021, table 2); larger arrays and the way
-there cost more, so a tenth is assumed."""
 
 
 def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
@@ -49,18 +51,21 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     latency, energy, bound, least_s = rows
     reasons = list(weights.reasons)
     refusal = _refusals(program, [program.tasks[r] for r in first], lines, reasons)
-    cast_latency, cast_energy, tensors = _tensors(program, precisions)
+    column_precision = np.array([precisions.index(m.activations) for m in lines], np.int32)
+    tensors, sizes = tensor_arrays(program)
+    cast_latency, cast_energy = price_casts(program.device, sizes, precisions)
     return Prices(
         options=tuple(line.option for line in lines),
         labels=tuple(line.label for line in lines),
         precisions=precisions,
         precision_bytes=np.array([DTYPE_BITS[p] / 8 for p in precisions]),
-        column_precision=np.array([precisions.index(m.activations) for m in lines], np.int32),
+        column_precision=column_precision,
         reasons=tuple(reasons),
         row_signature=signature,
         latency=latency,
         energy=energy,
         provenance=np.zeros(refusal.shape, np.uint8),
+        gives=np.broadcast_to(column_precision, refusal.shape).copy(),
         refusal=refusal,
         bound=bound,
         least_s=least_s,
@@ -71,6 +76,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
         weight_refusal=weights.refusal,
         cast_latency=cast_latency,
         cast_energy=cast_energy,
+        cast_provenance=np.zeros(cast_latency.point.shape, np.uint8),
         **tensors,  # type: ignore[arg-type]  # the arrays of tensors and edges, by name
     )
 
@@ -88,18 +94,6 @@ def _signatures(tasks: Sequence[Task]) -> tuple[Array, list[int]]:
     return rows, first
 
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """Seconds per byte by where the data lies."""
-
-    device: Device
-
-    def of(self, nbytes: Array) -> Array:
-        fits = nbytes <= self.device.on_chip_bytes
-        rate = np.where(fits, self.device.on_chip_bytes_per_s, self.device.bandwidth_bytes_per_s)
-        return nbytes / rate
-
-
 def _price_rows(
     program: Program,
     first: Sequence[int],
@@ -114,13 +108,13 @@ def _price_rows(
     device, graph = program.device, program.graph
     tasks = [program.tasks[r] for r in first]
     ops = {op.name: op for op in graph.ops}
-    times = _floats([ops[t.ops[0]].times for t in tasks])[:, None]
+    times = floats([ops[t.ops[0]].times if t.ops else 1 for t in tasks])[:, None]
     runs = np.maximum(times, 1)
-    macs = _floats([t.work.macs for t in tasks])[:, None] / runs
-    flops = _floats([t.work.flops for t in tasks])[:, None] / runs
-    moved = _floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None] / runs
+    macs = floats([t.work.macs for t in tasks])[:, None] / runs
+    flops = floats([t.work.flops for t in tasks])[:, None] / runs
+    moved = floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None] / runs
     classes = [_class(graph, ops, t) for t in tasks]
-    share = _floats([device.efficiency[c] for c in classes])[:, None]
+    share = floats([device.efficiency[c] for c in classes])[:, None]
     slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
     slower = slower.reshape(len(tasks), len(lines))
     decoding = as_stored.decoding(device, graph, tasks)
@@ -130,21 +124,20 @@ def _price_rows(
 
     peak = as_stored.rates(device.ops_per_s, tasks, lines)
     scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
-    free = _floats([t.free_flops for t in tasks])[:, None]
+    free = floats([t.free_flops for t in tasks])[:, None]
     rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
     compute = slower * 2 * macs / (peak * share) + rest
-    floating = _floats([as_stored.floating(graph, t) for t in tasks])[:, None]
+    floating = floats([as_stored.floating(graph, t) for t in tasks])[:, None]
     activations = moved * (floating * scale[None, :] + 1 - floating)
     streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
 
-    rates = _Rates(device)
     resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
     weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
     loading = streamed / weight_rate
     decode_s = np.array([m.decode_s for m in lines])[None, :]
     unpacking = decode_s * streamed[:, :1] * 8 / DTYPE_BITS[program.baseline]
-    unpacking = unpacking + _floats([d.seconds for d in decoding])[:, None]
-    memory = rates.of(activations)
+    unpacking = unpacking + floats([d.seconds for d in decoding])[:, None]
+    memory = moving_seconds(device, activations)
     if device.prefetch:
         memory = memory + _exposed(np.maximum(compute, memory), loading, counts) * loading
     else:
@@ -169,7 +162,7 @@ def _price_rows(
     cannot = np.array([bool(m.reason) for m in lines])
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
-    return _latency(device, seconds), _energy(device, joules), bound.astype(np.uint8), least
+    return latency_band(device, seconds), energy_band(device, joules), bound.astype(np.uint8), least
 
 
 def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
@@ -189,25 +182,11 @@ def _used(graph: Graph, tasks: Sequence[Task], runs: Array) -> Array:
     whole = [sum(graph.tensors[w].nbytes or 0 for w in t.weights) for t in tasks]
     read = [(t.work.weight_bytes or 0) / n for t, n in zip(tasks, runs, strict=True)]
     shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
-    return _floats(shares)
+    return floats(shares)
 
 
 def _both(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b
-
-
-def _floats(values: Sequence[float | None]) -> Array:
-    return np.array([np.nan if v is None else v for v in values], np.float64)
-
-
-def _latency(device: Device, seconds: Array) -> Band:
-    low, high = seconds * (1 - device.latency_band), seconds * (1 + device.latency_band)
-    return Band(seconds.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
-
-
-def _energy(device: Device, joules: Array) -> Band:
-    low, high = joules / device.energy_factor, joules * device.energy_factor
-    return Band(joules.astype(np.float32), low.astype(np.float32), high.astype(np.float32))
 
 
 def _class(graph: Graph, ops: dict[str, Op], task: Task) -> str:
@@ -246,55 +225,3 @@ def _code(reasons: list[str], reason: str) -> int:
     if reason not in reasons:
         reasons.append(reason)
     return reasons.index(reason)
-
-
-def _tensors(program: Program, precisions: Sequence[str]) -> tuple[Band, Band, dict[str, Array]]:
-    """Who makes and reads each tensor, and what converting it costs.
-
-    A branch that is not taken reads nothing, and what it makes has no size.
-    """
-    graph, tasks, device = program.graph, program.tasks, program.device
-    idle = {op.name for op in graph.ops if op.times == 0}
-    names: dict[str, int] = {}
-    for tensor in (*graph.inputs, *(t for task in tasks for t in (*task.inputs, *task.outputs))):
-        names.setdefault(tensor, len(names))
-    made = np.full(len(names), -1, np.int32)
-    edges: list[tuple[int, int]] = []
-    for row, task in enumerate(tasks):
-        edges += [(row, names[t]) for t in task.inputs if task.ops[0] not in idle]
-        made[[names[t] for t in task.outputs]] = row
-    ends = [program.aliases.get(t, t) for t in graph.outputs]
-    edges += [(len(tasks), names[t]) for t in dict.fromkeys(ends) if t in names]
-    edge_row = np.array([r for r, _ in edges], np.int32)
-    edge_tensor = np.array([t for _, t in edges], np.int32)
-    last = np.maximum(made, 0)
-    np.maximum.at(last, edge_tensor, np.minimum(edge_row, max(len(tasks) - 1, 0)))
-
-    tensors = [graph.tensors[name] for name in names]
-    size = _floats([t.size for t in tensors])
-    nbytes = np.array([np.nan if t.floating or t.nbytes is None else t.nbytes for t in tensors])
-    never = [names[t] for task in tasks if task.ops[0] in idle for t in task.outputs]
-    size[never] = 0
-    nbytes[never] *= 0  # what is unknown stays so
-    sizes, cast = np.unique(np.nan_to_num(size), return_inverse=True)
-    width = np.array([DTYPE_BITS[p] / 8 for p in precisions])
-    moved = sizes[:, None, None] * (width[None, :, None] + width[None, None, :])
-    seconds = _Rates(device).of(moved) + device.dispatch_s
-    if device.power_w is not None:
-        joules = device.power_w * seconds
-    else:
-        chip = np.where(moved <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
-        joules = 8 * moved * chip * device.dram_bit_j
-    return (
-        _latency(device, seconds),
-        _energy(device, joules),
-        {
-            "tensor_row": made,
-            "tensor_last": last.astype(np.int32),
-            "tensor_size": size,
-            "tensor_bytes": nbytes,
-            "tensor_cast": cast.astype(np.int32),
-            "edge_row": edge_row,
-            "edge_tensor": edge_tensor,
-        },
-    )

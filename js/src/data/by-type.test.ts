@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { goldenProgram } from "../../dev/golden";
+import { knownSum } from "./bands";
 import { costByType } from "./by-type";
-import { evaluate, knownSum, makePlan } from "./evaluate";
+import { evaluate, makePlan } from "./evaluate";
 import { swatchOf } from "./kinds";
 import { withMarks } from "./preview";
 

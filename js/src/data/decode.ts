@@ -1,5 +1,7 @@
 /** Unpacks the messages that `wire.py` packs: a JSON header, then aligned little-endian blocks. */
+
 import type { BlockHeader, ProgramMeta, ReportMeta } from "../wire";
+import { castPrices, rowPrices, rowSums } from "./bands";
 
 export type Block = Float64Array | Float32Array | Int32Array | Uint8Array;
 
@@ -96,11 +98,14 @@ export function decodeProgram(view: DataView) {
     tensor_row: i32("tensor_row"),
     tensor_last: i32("tensor_last"),
     tensor_cast: i32("tensor_cast"),
+    tensor_reuse: i32("tensor_reuse"),
     edge_row: i32("edge_row"),
     edge_tensor: i32("edge_tensor"),
     column_precision: i32("column_precision"),
     block_rows: i32("block_rows"),
     provenance: u8("provenance"),
+    gives: u8("gives"),
+    cast_provenance: u8("cast_provenance"),
     refusal: u8("refusal"),
     weight_refusal: u8("weight_refusal"),
     bound: u8("bound"),
@@ -112,6 +117,10 @@ export interface Totals {
   latency_s: number;
   latency_s_low: number;
   latency_s_high: number;
+  /** After over before, with a band of its own: exactly 1 where nothing changed. */
+  latency_s_change: number;
+  latency_s_change_low: number;
+  latency_s_change_high: number;
   energy_j: number;
   energy_j_low: number;
   energy_j_high: number;
@@ -126,6 +135,8 @@ export interface Casts {
   row: Int32Array;
   latency: Band;
   energy: Band;
+  /** As of rows: 0 modelled, 1 measured, 2 vendor. */
+  provenance: Uint8Array;
 }
 
 /** What a choice costs: per row, per weight, per cast, and in all. */
@@ -153,6 +164,9 @@ const TOTALS = [
   "latency_s",
   "latency_s_low",
   "latency_s_high",
+  "latency_s_change",
+  "latency_s_change_low",
+  "latency_s_change_high",
   "energy_j",
   "energy_j_low",
   "energy_j_high",
@@ -165,30 +179,30 @@ function totals(found: Record<string, number | null>): Totals {
   return Object.fromEntries(entries) as Totals;
 }
 
-export function decodeReport(view: DataView): Report {
+/** A report of this program, whose prices say what its rows and casts cost. */
+export function decodeReport(view: DataView, program: Program): Report {
   const message = decode<ReportMeta>(view);
   const { meta } = message;
   const i32 = (name: string) => message.block(name, Int32Array);
-  const casts: Casts = {
-    tensor: i32("cast_tensor"),
-    source: i32("cast_source"),
-    target: i32("cast_target"),
-    row: i32("cast_row"),
-    latency: band(message, "cast_latency", Float64Array),
-    energy: band(message, "cast_energy", Float64Array),
-  };
+  const column = i32("column");
+  const weight_bytes = message.block("weight_bytes", Float64Array);
   return {
     meta,
     choice: i32("choice"),
     evaluation: {
-      column: i32("column"),
+      column,
       mixed: message.block("mixed", Uint8Array),
-      latency: band(message, "latency", Float64Array),
-      energy: band(message, "energy", Float64Array),
-      weight_bytes: message.block("weight_bytes", Float64Array),
-      row_weight_bytes: message.block("row_weight_bytes", Float64Array),
+      latency: rowPrices(program, program.latency, column),
+      energy: rowPrices(program, program.energy, column),
+      weight_bytes,
+      row_weight_bytes: rowSums(program, weight_bytes),
       memory_bytes: message.block("memory_bytes", Float64Array),
-      casts,
+      casts: castPrices(program, {
+        tensor: i32("cast_tensor"),
+        source: i32("cast_source"),
+        target: i32("cast_target"),
+        row: i32("cast_row"),
+      }),
       corrections: meta.corrections,
       totals: totals(meta.totals),
       unknown_rows: meta.unknown_rows,

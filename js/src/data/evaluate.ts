@@ -1,8 +1,10 @@
 /**
- * What a choice of options costs: the arithmetic of `prices.py`, held equal by golden vectors.
+ * What a choice of options costs: the arithmetic of `talaria_widget/prices`, held equal by golden vectors.
  * Whatever does not depend on the choice is worked out once, in a `Plan`.
  */
-import type { Band, Casts, Evaluation, Program, Totals } from "./decode";
+import { castPrices, knownSum, rowPrices, rowSums } from "./bands";
+import { type Baseline, baselineOf, changeOf, held } from "./change";
+import type { Casts, Evaluation, Program, Totals } from "./decode";
 
 export interface Plan {
   program: Program;
@@ -11,8 +13,9 @@ export interface Plan {
   leaders: Int32Array;
   /** Edges that enter row r; row R is the model's outputs. */
   edgeStart: Int32Array;
-  /** Per precision, the first column whose rows take and give it. */
+  /** Per precision, the first column whose rows take it. */
   glue: Int32Array;
+  baseline: Baseline;
   /** Scratch for `findCasts`: the pass in which a tensor and precision was last seen. */
   seen: Int32Array;
   pass: number;
@@ -43,6 +46,7 @@ export function makePlan(program: Program): Plan {
     leaders: Int32Array.from(leaders),
     edgeStart,
     glue,
+    baseline: baselineOf(program),
     seen: new Int32Array(program.tensor_row.length * glue.length),
     pass: 0,
   };
@@ -57,19 +61,17 @@ export function evaluate(plan: Plan, choice: Int32Array): Evaluation {
   const weight_bytes = weightBytes(program, choice);
   const casts = findCasts(plan, column, precision);
   const memory_bytes = aliveMemory(program, precision);
-  const corrections: number[] = [];
-  let addedLatency = 0;
-  let addedEnergy = 0;
-  for (const [at, correction] of program.meta.corrections.entries()) {
-    if (!correction.rows.every((row, i) => correction.columns[i].includes(column[row]))) continue;
-    corrections.push(at);
-    addedLatency += correction.latency_s;
-    addedEnergy += correction.energy_j;
-  }
+  const corrections = held(program, column);
+  const [addedLatency, addedEnergy] = added(program, corrections);
+  const seconds = knownSum(latency.point) + knownSum(casts.latency.point) + addedLatency;
+  const change = changeOf(program, plan.baseline, column, latency, casts, corrections, seconds);
   const totals: Totals = {
-    latency_s: knownSum(latency.point) + knownSum(casts.latency.point) + addedLatency,
+    latency_s: seconds,
     latency_s_low: knownSum(latency.low) + knownSum(casts.latency.low) + addedLatency,
     latency_s_high: knownSum(latency.high) + knownSum(casts.latency.high) + addedLatency,
+    latency_s_change: change.ratio,
+    latency_s_change_low: change.low,
+    latency_s_change_high: change.high,
     energy_j: knownSum(energy.point) + knownSum(casts.energy.point) + addedEnergy,
     energy_j_low: knownSum(energy.low) + knownSum(casts.energy.low) + addedEnergy,
     energy_j_high: knownSum(energy.high) + knownSum(casts.energy.high) + addedEnergy,
@@ -97,10 +99,21 @@ export function evaluate(plan: Plan, choice: Int32Array): Evaluation {
   };
 }
 
+/** Seconds and joules of some corrections. */
+function added(program: Program, corrections: readonly number[]): [number, number] {
+  let seconds = 0;
+  let joules = 0;
+  for (const at of corrections) {
+    seconds += program.meta.corrections[at].latency_s;
+    joules += program.meta.corrections[at].energy_j;
+  }
+  return [seconds, joules];
+}
+
 /** One pass in order: weights decide, rows without them follow what comes in. */
 function findColumns(plan: Plan, choice: Int32Array) {
   const { program, leaders, leaderStart, edgeStart, glue } = plan;
-  const { rows, options, edge_tensor, tensor_row, tensor_bytes, column_precision } = program;
+  const { rows, options, edge_tensor, tensor_row, tensor_bytes, row_signature, gives } = program;
   const column = new Int32Array(rows);
   const mixed = new Uint8Array(rows);
   if (!leaders.some((weight) => choice[weight] !== 0)) return { column, mixed };
@@ -121,12 +134,12 @@ function findColumns(plan: Plan, choice: Int32Array) {
       const tensor = edge_tensor[edge];
       if (!Number.isNaN(tensor_bytes[tensor])) continue;
       const maker = tensor_row[tensor];
-      const precision = maker >= 0 ? column_precision[column[maker]] : 0;
+      const precision = maker >= 0 ? gives[row_signature[maker] * options + column[maker]] : 0;
       shared &&= entering === -1 || entering === precision;
       entering = precision;
     }
     const candidate = entering >= 0 && shared ? glue[entering] : 0;
-    if (candidate && program.refusal[program.row_signature[row] * options + candidate] === 0) {
+    if (candidate && program.refusal[row_signature[row] * options + candidate] === 0) {
       column[row] = candidate;
     }
   }
@@ -134,24 +147,13 @@ function findColumns(plan: Plan, choice: Int32Array) {
 }
 
 function tensorPrecisions(program: Program, column: Int32Array): Int32Array {
-  const precision = new Int32Array(program.tensor_row.length);
+  const { tensor_row, row_signature, gives, options } = program;
+  const precision = new Int32Array(tensor_row.length);
   for (let tensor = 0; tensor < precision.length; tensor++) {
-    const maker = program.tensor_row[tensor];
-    if (maker >= 0) precision[tensor] = program.column_precision[column[maker]];
+    const maker = tensor_row[tensor];
+    if (maker >= 0) precision[tensor] = gives[row_signature[maker] * options + column[maker]];
   }
   return precision;
-}
-
-function rowPrices(program: Program, prices: Band<Float32Array>, column: Int32Array): Band {
-  const { rows, options, row_signature } = program;
-  const taken = emptyBand(rows);
-  for (let row = 0; row < rows; row++) {
-    const at = row_signature[row] * options + column[row];
-    taken.point[row] = prices.point[at];
-    taken.low[row] = prices.low[at];
-    taken.high[row] = prices.high[at];
-  }
-  return taken;
 }
 
 function weightBytes(program: Program, choice: Int32Array): Float64Array {
@@ -164,21 +166,10 @@ function weightBytes(program: Program, choice: Int32Array): Float64Array {
   return bytes;
 }
 
-function rowSums(program: Program, bytes: Float64Array): Float64Array {
-  const { rows, row_weight, row_weight_start } = program;
-  const sums = new Float64Array(rows);
-  for (let row = 0; row < rows; row++) {
-    for (let at = row_weight_start[row]; at < row_weight_start[row + 1]; at++) {
-      sums[row] += bytes[row_weight[at]];
-    }
-  }
-  return sums;
-}
-
 /** One per tensor and precision wanted of it that it does not have. */
 function findCasts(plan: Plan, column: Int32Array, precision: Int32Array): Casts {
   const { program, seen, glue } = plan;
-  const { rows, edge_row, edge_tensor, tensor_bytes, column_precision, tensor_cast } = program;
+  const { rows, edge_row, edge_tensor, tensor_bytes, column_precision } = program;
   const width = glue.length;
   plan.pass += 1;
   const edges: number[] = [];
@@ -194,22 +185,12 @@ function findCasts(plan: Plan, column: Int32Array, precision: Int32Array): Casts
     edges.push(edge);
     targets.push(wanted);
   }
-  const casts: Casts = {
+  return castPrices(program, {
     tensor: Int32Array.from(edges, (edge) => edge_tensor[edge]),
     source: Int32Array.from(edges, (edge) => precision[edge_tensor[edge]]),
     target: Int32Array.from(targets),
     row: Int32Array.from(edges, (edge) => castRow(program, column, edge)),
-    latency: emptyBand(edges.length),
-    energy: emptyBand(edges.length),
-  };
-  for (let i = 0; i < edges.length; i++) {
-    const at = (tensor_cast[casts.tensor[i]] * width + casts.source[i]) * width + casts.target[i];
-    for (const part of ["point", "low", "high"] as const) {
-      casts.latency[part][i] = program.cast_latency[part][at];
-      casts.energy[part][i] = program.cast_energy[part][at];
-    }
-  }
-  return casts;
+  });
 }
 
 /** The row at the edge whose state is not the baseline's; both or neither: the reader. */
@@ -222,32 +203,24 @@ function castRow(program: Program, column: Int32Array, edge: number): number {
 
 /** Bytes alive while each row runs: what it reads and makes, and what later rows need. */
 function aliveMemory(program: Program, precision: Int32Array): Float64Array {
-  const { rows, tensor_row, tensor_last, tensor_size, tensor_bytes, precision_bytes } = program;
+  const { rows, tensor_row, tensor_last, tensor_reuse } = program;
   const change = new Float64Array(rows + 1);
   for (let tensor = 0; tensor < tensor_row.length; tensor++) {
-    const stored = tensor_bytes[tensor];
-    const held = Number.isNaN(stored)
-      ? tensor_size[tensor] * precision_bytes[precision[tensor]]
-      : stored;
+    const held = bytesOf(program, precision, tensor);
     if (Number.isNaN(held)) continue;
-    change[Math.max(tensor_row[tensor], 0)] += held;
+    const made = Math.max(tensor_row[tensor], 0);
+    const reused = tensor_reuse[tensor];
+    // In the row that writes it over another of as many bytes, the two count once.
+    const once = reused >= 0 && bytesOf(program, precision, reused) === held;
+    change[once ? made + 1 : made] += held;
     change[tensor_last[tensor] + 1] -= held;
   }
   for (let row = 1; row < rows; row++) change[row] += change[row - 1];
   return change.subarray(0, rows);
 }
 
-export function emptyBand(length: number): Band {
-  return {
-    point: new Float64Array(length),
-    low: new Float64Array(length),
-    high: new Float64Array(length),
-  };
-}
-
-/** The sum of what is known. */
-export function knownSum(values: Float64Array): number {
-  let sum = 0;
-  for (const value of values) if (!Number.isNaN(value)) sum += value;
-  return sum;
+function bytesOf(program: Program, precision: Int32Array, tensor: number): number {
+  const stored = program.tensor_bytes[tensor];
+  if (!Number.isNaN(stored)) return stored;
+  return program.tensor_size[tensor] * program.precision_bytes[precision[tensor]];
 }

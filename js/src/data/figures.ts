@@ -1,6 +1,8 @@
 /** What every line of the table is drawn from: prices before and now, and how to write them. */
+
+import { knownSum } from "./bands";
 import type { Evaluation, Program } from "./decode";
-import { knownSum, type Plan } from "./evaluate";
+import type { Plan } from "./evaluate";
 import { columnScale, type Scale } from "./format";
 import { markable, marked } from "./preview";
 import type { CastLine, SortKey } from "./table";
