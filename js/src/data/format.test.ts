@@ -4,14 +4,19 @@ import {
   columnScale,
   count,
   difference,
+  duration,
   inUnitOf,
   onScale,
   parseQuantity,
   parts,
   quantity,
+  range,
   share,
   sharedPrefix,
   splitName,
+  spread,
+  times,
+  timesRange,
 } from "./format";
 
 describe("numbers as text", () => {
@@ -97,5 +102,37 @@ describe("text as numbers", () => {
 
   it.each(["", "fast", "8 MB", "-3 ms", "0", "8 xs"])("refuses %j as a time", (text) => {
     expect(parseQuantity(text, "s")).toBeNaN();
+  });
+});
+
+describe("bands and waits", () => {
+  it("writes a band with its unit once", () => {
+    expect(range(1.07e-3, 1.6e-3, "s")).toBe("1.07 – 1.60\u202fms");
+    expect(range(0.9e-3, 1.2e-3, "s")).toBe("900\u202fµs – 1.20\u202fms");
+    expect(range(2e-3, 2e-3, "s")).toBe("2.000\u202fms");
+  });
+
+  it("says how wide a band is", () => {
+    expect(spread(0.8, 1, 1.2)).toBe("±20\u202f%");
+    expect(spread(0.995, 1, 1.005)).toBe("±0.5\u202f%");
+    expect(spread(0.5, 1, 2)).toBe("×÷2");
+    expect(spread(1, 1, 1)).toBe("");
+  });
+
+  it("foretells no finer than it can", () => {
+    expect(duration(0.2)).toBe("1\u202fs");
+    expect(duration(7.1)).toBe("8\u202fs");
+    expect(duration(37)).toBe("40\u202fs");
+    expect(duration(56)).toBe("1\u202fmin");
+    expect(duration(2.5 * 60)).toBe("3\u202fmin");
+    expect(duration(3 * 3600)).toBe("3\u202fh");
+  });
+
+  it("writes factors, and bands of them as fine as they are narrow", () => {
+    expect(times(1.379)).toBe("1.38×");
+    expect(times(12.34)).toBe("12.3×");
+    expect(timesRange(1.28, 1.52)).toBe("1.3–1.5×");
+    expect(timesRange(1.36, 1.4)).toBe("1.36–1.40×");
+    expect(timesRange(2, 2)).toBe("2.00×");
   });
 });

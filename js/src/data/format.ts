@@ -174,6 +174,45 @@ export function shortPrecision(name: string): string {
   return SHORT[name] ?? name;
 }
 
+/** From low to high, the unit once where both share it: `1.07 – 1.60 ms`. */
+export function range(low: number, high: number, unit: string): string {
+  const bottom = parts(low, unit, 3);
+  const top = parts(high, unit, 3);
+  if (bottom.unit === top.unit && bottom.number === top.number) return quantity(high, unit);
+  const from = bottom.unit === top.unit ? bottom.number : `${bottom.number}${THIN}${bottom.unit}`;
+  return `${from} – ${top.number}${THIN}${top.unit}`;
+}
+
+/** How wide a band is: `±20 %`, or `×÷2` where it is a factor. */
+export function spread(low: number, value: number, high: number): string {
+  if (!(value > 0) || !(high > low)) return "";
+  const factor = high / value;
+  if (factor >= 1.6) return `×÷${Number(factor.toPrecision(2))}`;
+  const percent = (Math.max(high - value, value - low) / value) * 100;
+  return `±${percent < 0.95 ? plain(percent, 1) : Math.round(percent)}${THIN}%`;
+}
+
+/** A time to wait, no finer than it can be foretold: `8 s`, `40 s`, `3 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${Math.max(1, Math.ceil(seconds))}${THIN}s`;
+  if (seconds <= 55) return `${Math.ceil(seconds / 5) * 5}${THIN}s`;
+  if (seconds <= 3540) return `${Math.ceil(seconds / 60)}${THIN}min`;
+  return `${Math.ceil(seconds / 3600)}${THIN}h`;
+}
+
+/** `1.38×`; three digits at most. */
+export function times(factor: number): string {
+  return `${plain(factor, factor < 9.995 ? 2 : factor < 99.95 ? 1 : 0)}×`;
+}
+
+/** A band of factors: `1.3–1.5×`, finer where it is narrow. */
+export function timesRange(low: number, high: number): string {
+  const rough = plain(low, 1) === plain(high, 1) || high - low < 0.15;
+  const decimals = rough ? 2 : high < 99.95 ? 1 : 0;
+  const [from, to] = [plain(low, decimals), plain(high, decimals)];
+  return from === to ? `${to}×` : `${from}–${to}×`;
+}
+
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

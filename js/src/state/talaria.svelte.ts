@@ -3,6 +3,7 @@
  * commands go up; until a command is answered, its outcome is computed here and marked so.
  */
 import type { AnyModel } from "@anywidget/types";
+import { carrier, indexRows, sameRows } from "../data/carry";
 import {
   decodeProgram,
   decodeReport,
@@ -11,7 +12,9 @@ import {
   type Report,
 } from "../data/decode";
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
+import { running } from "../data/measuring";
 import { agree, type Mark, type Metric, withMarks } from "../data/preview";
+import { asTotals } from "../data/totals";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
@@ -23,11 +26,29 @@ export const PATIENCE_MS = 400;
 /** A command on its way. Marks name their rows, as rows are counted anew on another device. */
 interface Pending {
   sequence: number;
+  kind: Command["kind"];
   mark: { names: string[]; label: string; python: string } | null;
 }
 
 /** A command before it has its number. */
 type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
+
+/** The rows' own sum as the evaluation's totals: what was measured as a whole stands in `meta`. */
+function readReport(view: DataView, program: Program): Report {
+  const report = decodeReport(view, program);
+  const totals = asTotals(report.meta.estimated);
+  return { ...report, evaluation: { ...report.evaluation, totals } };
+}
+
+type Said = Pick<Status, "error" | "notice" | "sequence">;
+
+function sameWords(one: Said, other: Said): boolean {
+  const sameAnswer = one.sequence === other.sequence || !one.error;
+  return sameAnswer && one.error === other.error && one.notice === other.notice;
+}
+
+/** Told when other rows take the place of those shown: where a row went, -1 for nowhere. */
+export type Carry = (carry: (row: number) => number) => void;
 
 export type PageState = "ready" | "preview" | "busy" | "no-kernel";
 
@@ -44,7 +65,10 @@ export class TalariaState {
   slow = $state(false);
   /** A fault of the page itself. */
   problem = $state("");
-  dismissed = $state.raw<Status | null>(null);
+  /** Counts the times that other rows took the place of those shown. */
+  rowsRevision = $state(0);
+  /** What was dismissed: the same sentence is not shown again. */
+  dismissed = $state.raw<Said | null>(null);
 
   #pending = $state.raw<readonly Pending[]>([]);
   #wantedDevice = $state<string | null>(null);
@@ -54,10 +78,10 @@ export class TalariaState {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: KernelWatch;
   #listeners: [string, () => void][] = [];
+  #carried = new Set<Carry>();
 
-  indexOfName = $derived.by(
-    () => new Map(this.program.meta.names.map((name, row) => [name, row] as const)),
-  );
+  /** Rows by name, and by the ops that are in them. */
+  indexOfName = $derived.by(() => indexRows(this.program));
 
   /** What the recipe costs before any rule. */
   baseline = $derived.by(() =>
@@ -84,11 +108,19 @@ export class TalariaState {
       this.#marks.length ? evaluate(this.plan, this.choice) : this.report.evaluation,
   );
 
-  selectedRows = $derived.by(() =>
-    this.selection.flatMap((name) => this.indexOfName.get(name) ?? []),
-  );
+  selectedRows = $derived.by(() => [
+    ...new Set(this.selection.flatMap((name) => this.indexOfName.get(name) ?? [])),
+  ]);
 
   previewing = $derived(this.#marks.length > 0);
+
+  /** A measurement is under way, as far as is known. */
+  measuring = $derived(this.live && running(this.status.measuring));
+
+  /** Asked to measure or to stop, and not answered yet. */
+  asked = $derived.by(
+    () => this.#pending.find(({ kind }) => kind === "measure" || kind === "stop")?.kind ?? null,
+  );
 
   pageState = $derived.by((): PageState => {
     if (!this.live) return "no-kernel";
@@ -157,6 +189,10 @@ export class TalariaState {
     this.#send({ kind });
   }
 
+  measure(kind: "measure" | "stop") {
+    this.#send({ kind });
+  }
+
   select(names: readonly string[]) {
     this.selection = names;
     this.#save({ selection: [...names] });
@@ -181,7 +217,7 @@ export class TalariaState {
     if (!this.live) return;
     this.#sequence += 1;
     const sequence = this.#sequence;
-    this.#pending = [...this.#pending, { sequence, mark }];
+    this.#pending = [...this.#pending, { sequence, kind: command.kind, mark }];
     this.#wait();
     this.#attempt(() => this.#model.send({ ...command, sequence }));
   }
@@ -222,19 +258,27 @@ export class TalariaState {
     this.#listeners.push([name, guarded]);
   }
 
+  /** Calls back when rows are replaced, before anything is drawn; returns how to stop. */
+  whenReplaced(carry: Carry): () => void {
+    this.#carried.add(carry);
+    return () => void this.#carried.delete(carry);
+  }
+
+  dismiss() {
+    this.dismissed = this.status;
+  }
+
   /** Programs and reports are taken together, when one answers the other. */
   #read() {
     const views = { program: this.#model.get("_program"), report: this.#model.get("_report") };
     const program =
       views.program === this.#views.program ? this.program : decodeProgram(views.program);
-    const report = views.report === this.#views.report ? this.report : decodeReport(views.report);
+    const known = program === this.program && views.report === this.#views.report;
+    const report = known ? this.report : readReport(views.report, program);
     if (report.meta.program !== program.meta.revision) return;
     const waits = program === this.program && this.#marks.length > 0;
     const foreseen = waits ? { choice: this.choice, evaluation: this.now } : null;
-    if (program !== this.program) {
-      this.plan = makePlan(program);
-      this.program = program;
-    }
+    if (program !== this.program) this.#replace(program);
     this.#views = views;
     // What Python says as well need not be drawn again.
     const same = foreseen && agree(foreseen.choice, foreseen.evaluation, report);
@@ -243,13 +287,27 @@ export class TalariaState {
     this.#settleDevice();
   }
 
+  /** Prices may change by themselves; other rows are told to whoever holds on to one. */
+  #replace(program: Program) {
+    const before = this.program as Program | undefined;
+    this.plan = makePlan(program);
+    this.program = program;
+    if (!before || sameRows(before, program)) return;
+    this.rowsRevision += 1;
+    const carry = carrier(before, program);
+    for (const tell of this.#carried) tell(carry);
+  }
+
   #readRecipe() {
     this.recipe = this.#model.get("_recipe");
   }
 
   #readStatus() {
+    const { error } = this.status;
     this.status = this.#model.get("_status");
-    if (this.status.error) this.#wantedDevice = null;
+    // A measurement tells its progress in the same trait: only what is new is heard as such.
+    if (this.dismissed && !sameWords(this.status, this.dismissed)) this.dismissed = null;
+    if (this.status.error && this.status.error !== error) this.#wantedDevice = null;
     this.#answered(this.status.sequence);
   }
 

@@ -1,0 +1,28 @@
+/** How much faster or slower a recipe is, and whether that may be said at all. */
+import type { ChangeInfo } from "../wire";
+import { times, timesRange } from "./format";
+
+export interface Speed {
+  text: string;
+  /** The band of the same, or empty. */
+  band: string;
+  tone: "" | "better" | "worse";
+}
+
+/** A measured gain smaller than this is no difference: the machine's own noise is of its size. */
+const NOTABLE = 1.05;
+
+/** `change` is after over before; on a measured device what noise may explain is no difference. */
+export function speedOf({ ratio, low, high }: ChangeInfo, measured: boolean): Speed {
+  if (!(ratio > 0)) return { text: "?", band: "", tone: "" };
+  if (ratio === 1 && low === high) return { text: "unchanged", band: "", tone: "" };
+  const faster = ratio <= 1;
+  const factor = faster ? 1 / ratio : ratio;
+  const band = faster ? timesRange(1 / high, 1 / low) : timesRange(low, high);
+  if (measured && (factor < NOTABLE || (low <= 1 && high >= 1))) {
+    return { text: "no difference", band, tone: "" };
+  }
+  if (factor < 1.0005) return { text: "unchanged", band: "", tone: "" };
+  const word = faster ? "faster" : "slower";
+  return { text: `${times(factor)} ${word}`, band, tone: faster ? "better" : "worse" };
+}

@@ -1,0 +1,86 @@
+/** What kind of figure each one is: measured, estimated from measured parts, modelled, counted. */
+import type { DeviceInfo, ReportMeta } from "../wire";
+import type { Program } from "./decode";
+import type { Metric } from "./preview";
+
+export type Standing = "measured" | "estimated" | "vendor" | "modelled" | "counted";
+
+/** As the blocks of a program code it. */
+const CODES: readonly Standing[] = ["modelled", "measured", "vendor"];
+
+const MEANINGS: Record<Standing, string> = {
+  measured: "measured: the model was built with this recipe and run",
+  estimated: "estimated: the sum of the rows, not run as a whole",
+  vendor: "from the vendor's compiler",
+  modelled: "modelled: by formula from the device's figures",
+  counted: "counted",
+};
+
+/** `previewed` figures are the page's own sum of rows, whatever was measured before. */
+export function standingOf(
+  metric: Metric,
+  report: ReportMeta,
+  device: DeviceInfo,
+  previewed: boolean,
+): Standing {
+  if (metric === "size_bytes" || metric === "peak_memory_bytes") return "counted";
+  const { provenance, measured, energy_source } = report;
+  if (provenance === "modelled" || provenance === "vendor") {
+    if (!measured || previewed) return provenance;
+  }
+  if (metric === "latency_s") return measured && !previewed ? "measured" : "estimated";
+  if (/^RAPL/i.test(energy_source)) return measured && !previewed ? "measured" : "estimated";
+  const derived = device.provenance === "measured" && !/bottom-up|factor/i.test(energy_source);
+  return derived ? "estimated" : "modelled";
+}
+
+/** The same as a sentence, with the source where it is known. */
+export function explain(standing: Standing, metric: Metric, report: ReportMeta): string {
+  if (metric === "size_bytes") return "counted: the bytes that the file holds";
+  if (metric === "peak_memory_bytes") return "counted: the tensors alive at once, by their sizes";
+  const source = metric === "latency_s" ? report.latency_source : report.energy_source;
+  const meaning =
+    metric === "energy_j" && standing === "estimated"
+      ? "estimated from what was measured"
+      : MEANINGS[standing];
+  return source ? `${meaning} (${source})` : meaning;
+}
+
+/** Of a row in a column. */
+export function standingOfRow(program: Program, row: number, column: number): Standing {
+  const at = program.row_signature[row] * program.options + column;
+  return CODES[program.provenance[at]] ?? "modelled";
+}
+
+/** Of an option for some rows: measured only where it is for all of them. */
+export function standingOfRows(
+  program: Program,
+  rows: readonly number[],
+  column: number,
+): Standing | null {
+  if (!rows.length) return null;
+  const found = new Set(rows.map((row) => standingOfRow(program, row, column)));
+  if (found.has("modelled")) return "modelled";
+  return found.has("vendor") ? "vendor" : "measured";
+}
+
+/** How many rows are modelled where others are measured: then it is marked row by row. */
+export function modelledRows(program: Program, column: Int32Array): number {
+  let modelled = 0;
+  for (let row = 0; row < program.rows; row++) {
+    if (isModelled(program, row, column[row])) modelled += 1;
+  }
+  return modelled === program.rows ? 0 : modelled;
+}
+
+/** A row of no time at all needs no measuring. */
+export function isModelled(program: Program, row: number, column: number): boolean {
+  const at = program.row_signature[row] * program.options + column;
+  return CODES[program.provenance[at]] === "modelled" && program.latency.point[at] > 0;
+}
+
+/** Whether the runtime put this row in: it stands for no operation of the model. */
+export function isAdded(program: Program, row: number): boolean {
+  const { kinds, ops, sources } = program.meta;
+  return kinds[row] === "layout" && !sources[row] && (ops[row]?.length ?? 0) === 0;
+}
