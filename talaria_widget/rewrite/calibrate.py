@@ -16,9 +16,11 @@ LOW, HIGH = "talaria_low_", "talaria_high_"
 
 
 def calibrate(
-    model: ModelProto, tensors: Sequence[str], feeds: Iterable[Mapping[str, NDArray[np.generic]]]
+    probe: ModelProto, tensors: Sequence[str], feeds: Iterable[Mapping[str, NDArray[np.generic]]]
 ) -> dict[str, Range]:
     """Smallest and largest value of each tensor over all feeds, by ONNX Runtime.
+
+    The model is used up: it gets other outputs.
 
     Raises:
         ValueError: no feeds, or a value that is not finite.
@@ -26,8 +28,6 @@ def calibrate(
     """
     if not tensors:
         return {}
-    probe = ModelProto()
-    probe.CopyFrom(model)
     del probe.graph.output[:]
     for i, tensor in enumerate(tensors):
         for op_type, name in (("ReduceMin", f"{LOW}{i}"), ("ReduceMax", f"{HIGH}{i}")):

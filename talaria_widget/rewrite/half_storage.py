@@ -6,9 +6,8 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from talaria_widget.recipe import Cast
-from talaria_widget.rewrite.activations import PRODUCTS, bias_of
 from talaria_widget.rewrite.draft import Draft
-from talaria_widget.rewrite.uses import Weight
+from talaria_widget.rewrite.uses import PRODUCTS, Weight, bias_of
 
 DTYPES = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 

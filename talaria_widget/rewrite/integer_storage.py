@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from talaria_widget.rewrite.activations import bias_of
 from talaria_widget.rewrite.draft import Draft, attribute, linear_domain
 from talaria_widget.rewrite.integers import (
     LARGEST,
@@ -17,7 +16,7 @@ from talaria_widget.rewrite.integers import (
     weight_scale,
     widen_for_bias,
 )
-from talaria_widget.rewrite.uses import Use, Weight, permutation
+from talaria_widget.rewrite.uses import Use, Weight, bias_of, permutation
 
 Parts = dict[str, list[str]]
 

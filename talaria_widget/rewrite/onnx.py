@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from talaria_widget.recipe import Activations, Cast, Option, Quantize
-from talaria_widget.rewrite.activations import CONVOLUTIONS, output_of, quantize_activations
-from talaria_widget.rewrite.assumed import Ranges
+from talaria_widget.rewrite.activations import Plan, plan, quantize_activations
+from talaria_widget.rewrite.assumed import Range, Ranges
 from talaria_widget.rewrite.block_storage import store_blocks
 from talaria_widget.rewrite.calibrate import calibrate
 from talaria_widget.rewrite.draft import Draft, payload_bytes, tensor_bytes
@@ -41,6 +41,7 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
+Feeds = Iterable[Mapping[str, NDArray[np.generic]]]
 Writer = Callable[[Draft, Weight, Mapping[int, np.float32], dict[str, list[str]]], None]
 
 
@@ -74,7 +75,7 @@ def writer_of(option: Option, name: str) -> Writer:
 def rewrite(
     model: ModelProto,
     options: Mapping[str, Option],
-    feeds: Iterable[Mapping[str, NDArray[np.generic]]] = (),
+    feeds: Feeds = (),
     *,
     names: Mapping[str, str] | None = None,
     ranges: Ranges | None = None,
@@ -102,13 +103,10 @@ def rewrite(
         for name, option in options.items()
     ]
     layers = [use for weight in weights for use in weight.layers]
-    nodes = list({id(use.node): use.node for use in layers}.values())
-    inputs = {id(node): node.input[0] for node in nodes}
-    tensors = dict.fromkeys(node.input[0] for node in nodes)
-    tensors |= dict.fromkeys(output_of(draft, n) for n in nodes if n.op_type in CONVOLUTIONS)
-    wanted = list(tensors)
-    known = calibrate(model, wanted, feeds) if ranges is None else ranges(draft, wanted)
-    scales = quantize_activations(draft, nodes, known)
+    inputs = {id(use.node): use.node.input[0] for use in layers}
+    quantized = plan(draft, [use.node for use in layers])
+    known = _ranges(draft, quantized, feeds, ranges)
+    scales = quantize_activations(draft, quantized, known)
     input_scales = {key: scales[tensor] for key, tensor in inputs.items()}
     parts: dict[str, list[str]] = {}
     for weight in weights:
@@ -121,6 +119,14 @@ def rewrite(
         tensor_bytes=tensor_bytes(result),
         notes=tuple(_notes(layers)),
     )
+
+
+def _ranges(
+    draft: Draft, quantized: Plan, feeds: Feeds, ranges: Ranges | None
+) -> Mapping[str, Range]:
+    if ranges is not None:
+        return ranges(draft, quantized.unknown)
+    return calibrate(draft.finish(), quantized.unknown, feeds) if quantized.unknown else {}
 
 
 def _examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:

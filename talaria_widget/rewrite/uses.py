@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 from onnx import NodeProto
 
 from talaria_widget.recipe import Option
-from talaria_widget.rewrite.draft import Draft, attribute
+from talaria_widget.rewrite.draft import Draft, Reader, attribute
 
+CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+PRODUCTS = CONVOLUTIONS | {"Gemm", "MatMul"}
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 MOVES = frozenset(
     {"Identity", "Transpose", "Slice", "Concat", "Unsqueeze", "Squeeze", "Reshape", "Split"}
@@ -130,3 +133,20 @@ def is_plain(node: NodeProto) -> bool:
     """Whether a Gemm is a matrix product and a bias and no more."""
     factors = [attribute(node, name, 1.0) for name in ("alpha", "beta")]
     return factors == [1.0, 1.0] and not attribute(node, "transA", 0)
+
+
+def bias_of(draft: Draft, use: Use, channels: int) -> Reader | None:
+    """The node and input position of a layer's constant bias, a value per output channel."""
+    node = use.node
+    if node.op_type != "MatMul":
+        place = (node, 2) if len(node.input) > 2 and node.input[2] else None
+    else:
+        made = node.output[0]
+        readers = draft.readers(made)
+        alone = len(readers) == 1 and made not in draft.outputs | draft.captured
+        add = readers[0][0] if alone and readers[0][0].op_type == "Add" else None
+        place = None if add is None else (add, 1 - readers[0][1])
+    if place is None or (stored := draft.stored.get(place[0].input[place[1]])) is None:
+        return None
+    dims = list(stored.dims)
+    return place if dims and dims[-1] == channels == np.prod(dims) else None
