@@ -19,7 +19,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that the runtime ran, in order, with its profiled seconds (profiler's cost off)."""
+    """A node that the runtime ran, in order, with its profiled seconds (profiler's cost off).
+
+    `elements` and `dtype` are those of its first output; 0 and empty where nobody looked.
+    """
 
     name: str
     op_type: str
@@ -27,6 +30,8 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     seconds: float
+    elements: int = 0
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)

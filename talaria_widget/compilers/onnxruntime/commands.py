@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
 from typing import Any
+
+from onnx import ModelProto
+
+from talaria_widget.compilers.observed import Node
+from talaria_widget.compilers.onnxruntime.observing import watch
+from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
+from talaria_widget.compilers.onnxruntime.sessions import open_session
+from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
+from talaria_widget.compilers.onnxruntime.timing import interleave, undisturbed
+from talaria_widget.recipe import Option
+from talaria_widget.rewrite.assumed import assumed_ranges
+from talaria_widget.rewrite.onnx import rewrite
+
+FATAL = "TALARIA_TEST_FATAL"
+"""A weight that the process dies of when it is rewritten: how tests make the runtime crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +33,133 @@ class State:
     kept: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A model without its large weights, and the shape and dtype of each input."""
+
+    skeleton: bytes
+    inputs: Mapping[str, tuple[tuple[int, ...], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """Options by weight; `names` says what a weight is called in the file, where it differs."""
+
+    options: Mapping[str, Option]
+    names: Mapping[str, str]
+    seconds: float
+    rounds: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The model as it is beside the model as built, from runs that took turns.
+
+    `file` are the nodes of the built file before the runtime optimises it.
+    """
+
+    base_s: float
+    built_s: float
+    noise: float
+    base: tuple[Node, ...]
+    built: tuple[Node, ...]
+    file: tuple[Node, ...]
+
+
 def ping(state: State, payload: Any) -> Any:
     """The payload, unchanged: the process is there."""
     return payload
 
 
-COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {"ping": ping}
+def load(state: State, payload: Loading) -> None:
+    """Put a model in place, with random weights and inputs that it runs on."""
+    state.kept.clear()
+    skeleton = ModelProto.FromString(payload.skeleton)
+    check_memory(skeleton)
+    model = stand_in(skeleton)
+    session = open_session(model.SerializeToString())
+    refused: Exception | None = None
+    for feed in feeds(payload.inputs):
+        try:
+            session.run(None, feed)
+        except Exception as error:  # the runtime's own, of many classes
+            refused = refused or error
+            continue
+        state.kept.update(model=model, session=session, feed=feed)
+        return
+    assert refused is not None
+    raise refused
+
+
+def baseline(state: State, payload: float) -> Any:
+    """For about `payload` seconds: the model as it is, twice in turns, then its profile."""
+    session, feed = state.kept["session"], state.kept["feed"]
+    one, other = interleave([lambda: session.run(None, feed)] * 2, payload / 2, 3)
+    with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
+        watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
+        _take_turns([watched.run], payload / 2, 3)
+        nodes = watched.nodes(_cost(state))
+    return one, other, nodes
+
+
+def sweep(state: State, payload: Building) -> Seen:
+    """One sweep of a model in which these weights have their options: all its kernels."""
+    built = _build(state, payload)
+    file = tuple(_node(node) for node in built.graph.node)
+    feed = state.kept["feed"]
+    with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
+        pair = [
+            watch(model.SerializeToString(), feed, Path(folder), name)
+            for name, model in (("base", state.kept["model"]), ("built", built))
+        ]
+        _take_turns([each.run for each in pair], payload.seconds / 2, payload.rounds)
+        nodes = [each.nodes(_cost(state)) for each in pair]
+        base, new = interleave([each.run for each in pair], payload.seconds / 2, 3)
+    return Seen(base.seconds, new.seconds, base.noise + new.noise, nodes[0], nodes[1], file)
+
+
+def whole(state: State, payload: Building) -> Any:
+    """The timings of the model as it is and as built, in turns."""
+    session = open_session(_build(state, payload).SerializeToString())
+    feed = state.kept["feed"]
+    runs = [lambda: state.kept["session"].run(None, feed), lambda: session.run(None, feed)]
+    return interleave(runs, payload.seconds, payload.rounds)
+
+
+def _build(state: State, payload: Building) -> ModelProto:
+    fatal = os.environ.get(FATAL)
+    if fatal and fatal in payload.options:
+        os.abort()
+    result = rewrite(
+        state.kept["model"], payload.options, names=payload.names, ranges=assumed_ranges
+    )
+    return result.model
+
+
+def _take_turns(runs: list[Callable[[], object]], seconds: float, rounds: int) -> None:
+    """Run one after the other, for the profiler to see."""
+    end, done = perf_counter() + seconds, 0
+    with undisturbed():
+        while done < rounds or perf_counter() < end:
+            for run in runs:
+                run()
+            done += 1
+
+
+def _cost(state: State) -> Any:
+    if "cost" not in state.kept:
+        state.kept["cost"] = profiler_cost()
+    return state.kept["cost"]
+
+
+def _node(node: Any) -> Node:
+    return Node(node.name, node.op_type, node.domain, tuple(node.input), tuple(node.output), 0.0)
+
+
+COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {
+    "ping": ping,
+    "load": load,
+    "baseline": baseline,
+    "sweep": sweep,
+    "whole": whole,
+}
