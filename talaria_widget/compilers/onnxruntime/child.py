@@ -23,6 +23,7 @@ COMMANDS = "talaria_widget.compilers.onnxruntime.commands"
 _PROGRAM = "talaria_widget.compilers.onnxruntime.serve"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LAST_LINE = 300
+ENDING_S = 2.0
 
 
 class ChildDied(Exception):
@@ -146,7 +147,7 @@ class _Process:
         # -P: a file in the working folder must not shadow a package. A group of its own: Ctrl-C
         # in the notebook interrupts the waiting, not the work.
         self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", _PROGRAM, commands, str(os.getpid())],
+            [sys.executable or "python", "-P", "-m", _PROGRAM, commands, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if self._errors is None else self._errors,
@@ -168,9 +169,14 @@ class _Process:
         try:
             self._popen.stdin.write(frame)
             self._popen.stdin.flush()
-            return receive(self._popen.stdout)
+            body = receive(self._popen.stdout)
         except (OSError, ValueError):  # broken, or closed by `stop`
-            return None
+            body = None
+        if body is None:
+            # Its pipes close a little before it ends, and how it ends is wanted.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(ENDING_S)
+        return body
 
     def end(self) -> None:
         """Kill and reap it. A thread that waits for its answer sees the pipe end."""

@@ -1,0 +1,90 @@
+"""Commands for the measuring process that go wrong in every way."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    kept: list[Any] = field(default_factory=list)
+
+
+def keep(state: State, payload: Any) -> Any:
+    state.kept.append(payload)
+    return list(state.kept)
+
+
+def sleep(state: State, payload: Any) -> Any:
+    time.sleep(payload)
+
+
+def work(state: State, payload: Any) -> Any:
+    """Never gives its interpreter away, as a kernel that holds on to it."""
+    ctypes.PyDLL(None).usleep(int(payload * 1e6))
+
+
+def abort(state: State, payload: Any) -> Any:
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n\n")
+    os.abort()
+
+
+def segfault(state: State, payload: Any) -> Any:
+    ctypes.string_at(0)
+
+
+def killed(state: State, payload: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(state: State, payload: Any) -> Any:
+    os._exit(payload)
+
+
+def exit_politely(state: State, payload: Any) -> Any:
+    sys.exit(payload)
+
+
+def refuse(state: State, payload: Any) -> Any:
+    raise ValueError("\n  [Error] : the model\tis bad\nand a second line")
+
+
+def silent(state: State, payload: Any) -> Any:
+    raise MemoryError
+
+
+def unpicklable(state: State, payload: Any) -> Any:
+    return threading.Lock()
+
+
+def chatter(state: State, payload: Any) -> Any:
+    print("printed", flush=True)
+    os.write(1, b"written by native code\n" * 10_000)
+    sys.stderr.write("and an error\n")
+    return sys.stdin.read()
+
+
+def facts(state: State, payload: Any) -> Any:
+    return {
+        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "threads": {name: os.environ.get(name) for name in payload},
+        "pid": os.getpid(),
+        "path": sys.path[0],
+    }
+
+
+COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {
+    function.__name__: function
+    for function in (
+        keep, sleep, work, abort, segfault, killed, leave, exit_politely, refuse, silent,
+        unpicklable, chatter, facts,
+    )
+}  # fmt: skip
