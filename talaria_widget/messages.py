@@ -18,6 +18,7 @@ from talaria_widget.report import Report, time_coverage
 from talaria_widget.tables import shape_text
 from talaria_widget.wire import (
     BlockInfo,
+    ChangeInfo,
     CorrectionInfo,
     DeviceInfo,
     OptionInfo,
@@ -209,14 +210,14 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
         "totals": report.totals,
         "baseline": report.baseline,
         "estimated": report.estimated,
-        "measured": False,
-        "difference_s": None,
-        "change": None,
+        "measured": report.measured,
+        "difference_s": report.difference_s,
+        "change": _change(report),
         "unknown_rows": report.unknown_rows,
         "corrections": list(after.corrections),
-        "provenance": report.program.device.provenance,
-        "latency_source": "",
-        "energy_source": "",
+        "provenance": report.provenance,
+        "latency_source": report.latency_source,
+        "energy_source": report.energy_source,
         "refused": _refusals(report),
         "notes": list(report.notes),
     }
@@ -230,6 +231,13 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
     for name in ("tensor", "source", "target", "row"):
         blocks[f"cast_{name}"] = np.asarray(getattr(after.casts, name), np.int32)
     return encode(meta, blocks)
+
+
+def _change(report: Report) -> ChangeInfo | None:
+    ratio, low, high = (report.totals[f"latency_s_change{end}"] for end in ("", "_low", "_high"))
+    if ratio is None or low is None or high is None:
+        return None
+    return {"ratio": ratio, "low": low, "high": high}
 
 
 def _refusals(report: Report) -> list[RefusalInfo]:

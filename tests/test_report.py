@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -10,9 +12,12 @@ from torch import nn
 
 import talaria_widget as talaria
 from nets import small_net
+from talaria_widget.compilers.observed import Baseline, Timing, Whole
+from talaria_widget.prices import PROVENANCE
 from talaria_widget.report import Report
 
 IMAGE = torch.zeros(1, 3, 32, 32)
+INT8 = talaria.Quantize(8, activations=talaria.Activations(8))
 
 
 def analyzed(recipe: object = None, on: str = "cpu-avx2") -> Report:
@@ -181,3 +186,123 @@ def test_the_text_names_what_is_not_counted_and_how_to() -> None:
     assert "not counted: com.mine.Gate ×1" in text
     assert "talaria.register" in text
     assert "≥" in text.splitlines()[0]
+
+
+def timed(report: Report, seconds: float, joules: float | None = None) -> Report:
+    """A report of a recipe that was built: half the time of a baseline of 2 ms."""
+    baseline = Baseline(Timing(0.002, 0.01, 20), (), None, "ONNX Runtime 9.9")
+    whole = Whole(seconds, seconds * 0.98, seconds * 1.02, joules, 24)
+    return replace(report, whole=whole, observed=baseline)
+
+
+def test_totals_are_of_the_measured_whole_and_the_difference_is_a_line_of_its_own() -> None:
+    modelled = analyzed({"*": INT8})
+    report = timed(modelled, 0.001)
+    assert report.totals["latency_s"] == 0.001
+    assert report.baseline["latency_s"] == 0.002
+    assert report.totals["latency_s_change"] == 0.001 / 0.002
+    assert report.totals["latency_s_change_high"] == pytest.approx(0.00102 / 0.002)
+    assert report.estimated == modelled.totals
+    assert report.difference_s == 0.001 - modelled.totals["latency_s"]
+    assert report.column("latency_s").values.sum() == modelled.column("latency_s").values.sum()
+    assert report.totals["size_bytes"] == modelled.totals["size_bytes"]
+    assert (report.measured, report.provenance) == (True, "measured")
+    assert report.meta["latency_source"] == "25th percentile of 24 runs"
+    assert report.meta["runtime_version"] == "ONNX Runtime 9.9"
+    for text in (repr(report), report._repr_html_()):
+        assert "that no row bears" in text
+        assert "ONNX Runtime 9.9" in text
+        assert "measured ±2 %" in text
+    assert "no row bears" not in repr(modelled)
+
+
+def test_check_holds_the_measured_whole_against_the_target() -> None:
+    report = timed(analyzed({"*": INT8}), 0.001)
+    report.check({"latency_s": 0.00101})
+    with pytest.raises(AssertionError, match=r"latency_s is 1\.000.ms"):
+        report.check({"latency_s": 0.0009})
+
+
+def test_measured_energy_is_shown_and_other_energy_follows_the_measured_time() -> None:
+    report = timed(analyzed({"*": INT8}), 0.001, joules=0.004)
+    assert report.totals["energy_j"] == 0.004
+    assert report.energy_source == "RAPL"
+    watts = talaria.device("cpu-avx2").power_w
+    assert watts is not None
+    report = timed(analyzed({"*": INT8}), 0.001)
+    assert report.totals["energy_j"] == watts * 0.001
+    assert report.baseline["energy_j"] == watts * 0.002
+    assert report.totals["energy_j_high"] == watts * 0.001 * 2
+    assert report.energy_source == "mean power x latency"
+    report = timed(analyzed(on="apple-a17-pro-ane"), 0.001)  # no power: joules per operation
+    assert report.totals["energy_j"] == report.estimated["energy_j"]
+    assert report.energy_source == "bottom-up, within a factor of 2"
+
+
+def test_an_empty_recipe_of_a_measured_model_is_its_baseline() -> None:
+    report = timed(analyzed(), 0.0015)  # what was built is no recipe: the baseline counts
+    assert report.totals == report.baseline
+    assert report.totals["latency_s"] == 0.002
+    assert report.totals["latency_s_low"] == pytest.approx(0.002 * (1 - 0.01))
+    changes = [report.totals[f"latency_s_change{end}"] for end in ("", "_low", "_high")]
+    assert changes == [1, 1, 1]
+    assert report.difference_s == 0.002 - report.estimated["latency_s"]
+
+
+def with_codes(report: Report, measured: slice) -> Report:
+    """The same with the prices of some signatures measured."""
+    codes = np.zeros_like(report.prices.provenance)
+    codes[measured] = PROVENANCE.index("measured")
+    casts = np.full_like(report.prices.cast_provenance, PROVENANCE.index("measured"))
+    prices = replace(report.prices, provenance=codes, cast_provenance=casts)
+    return replace(report, prices=prices)
+
+
+def test_a_sum_is_as_good_as_its_worst_part() -> None:
+    report = analyzed()
+    assert report.provenance == "modelled"
+    everything = with_codes(report, slice(None))
+    assert everything.provenance == "measured"
+    assert "the sum of tasks, each timed" in everything.latency_source
+    assert "sum of measured rows" in repr(everything)
+    some = with_codes(report, slice(1))
+    assert some.provenance == "partly measured"
+    timed_rows = some.column("provenance").values.tolist().count("measured")
+    assert some.latency_source == f"the sum of tasks, {timed_rows} of 7 timed"
+    assert some.column("latency_s").provenance == "partly measured"
+    assert some.column("energy_j").provenance == "modelled"
+
+
+def test_columns_say_where_rows_and_casts_come_from() -> None:
+    report = analyzed({"stem": INT8})
+    codes = report.prices.provenance.copy()
+    codes[:, 0] = PROVENANCE.index("measured")
+    prices = replace(report.prices, provenance=codes)
+    report = replace(report, prices=prices)
+    now, before = (report.column(n).values.tolist() for n in ("provenance", "provenance_before"))
+    assert set(before) == {"measured"}
+    assert now[0] == "modelled"
+    assert "measured" in now
+    assert report.column("latency_s_before").provenance == "measured"
+    assert report.column("latency_s").provenance == "partly measured"
+    under = report.column("casts_provenance").values
+    added = report.column("casts_latency_s").values
+    assert [bool(name) for name in under] == [seconds > 0 for seconds in added]
+    assert set(under) == {"modelled", ""}
+    low, high = (report.column(f"energy_j_{end}").values for end in ("low", "high"))
+    assert (low <= report.column("energy_j").values).all()
+    assert (report.column("energy_j").values <= high).all()
+
+
+def test_remarks_come_first_among_the_notes() -> None:
+    report = replace(analyzed(), remarks=("not measured: the runtime refuses it.",))
+    assert report.notes[0] == "not measured: the runtime refuses it."
+    assert "the runtime refuses it" in repr(report)
+    assert "the runtime refuses it" in report._repr_html_()
+
+
+def test_a_change_of_a_modelled_whole_has_a_narrower_band_than_its_totals() -> None:
+    report = analyzed({"fc": INT8})
+    change, high = report.totals["latency_s_change"], report.totals["latency_s_change_high"]
+    total, total_high = report.totals["latency_s"], report.totals["latency_s_high"]
+    assert 1 < high / change < total_high / total

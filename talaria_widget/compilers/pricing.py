@@ -33,7 +33,7 @@ from talaria_widget.compilers.rates import (
 from talaria_widget.compilers.tensors import price_casts, tensor_arrays
 from talaria_widget.graph import DTYPE_BITS, Graph, Op
 from talaria_widget.hardware import MenuOption
-from talaria_widget.prices import BOUNDS, Band, Prices
+from talaria_widget.prices import BOUNDS, PROVENANCE, Band, Prices
 from talaria_widget.program import Program, Task
 from talaria_widget.recipe import Option
 
@@ -51,6 +51,8 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     latency, energy, bound, least_s = rows
     reasons = list(weights.reasons)
     refusal = _refusals(program, [program.tasks[r] for r in first], lines, reasons)
+    # On a device that is measured, what is modelled is not.
+    source = PROVENANCE.index("vendor" if program.device.provenance == "vendor" else "modelled")
     column_precision = np.array([precisions.index(m.activations) for m in lines], np.int32)
     tensors, sizes = tensor_arrays(program)
     cast_latency, cast_energy = price_casts(program.device, sizes, precisions)
@@ -64,7 +66,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
         row_signature=signature,
         latency=latency,
         energy=energy,
-        provenance=np.zeros(refusal.shape, np.uint8),
+        provenance=np.full(refusal.shape, source, np.uint8),
         gives=np.broadcast_to(column_precision, refusal.shape).copy(),
         refusal=refusal,
         bound=bound,
@@ -76,7 +78,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
         weight_refusal=weights.refusal,
         cast_latency=cast_latency,
         cast_energy=cast_energy,
-        cast_provenance=np.zeros(cast_latency.point.shape, np.uint8),
+        cast_provenance=np.full(cast_latency.point.shape, source, np.uint8),
         **tensors,  # type: ignore[arg-type]  # the arrays of tensors and edges, by name
     )
 

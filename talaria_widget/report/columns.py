@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from talaria_widget.prices import PROVENANCE
+from talaria_widget.report.sources import (
+    Provenance,
+    energy_basis,
+    of_casts,
+    of_rows,
+    of_sum,
+    worst,
+)
 from talaria_widget.tables import shape_text
 
 if TYPE_CHECKING:
     from talaria_widget.report.whole import Report
-
-Provenance = Literal["counted", "measured", "modelled", "vendor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,13 @@ class Column:
 
 
 def columns(report: Report) -> tuple[Column, ...]:
-    """Everything known of the rows, one array per figure, in order of execution."""
+    """Everything known of the rows, one array per figure, in order of execution.
+
+    `provenance` is that of each row's time, `provenance_before` with an empty recipe, and
+    `casts_provenance` that of the casts shown under it.
+    """
     tasks = report.program.tasks
     after, before = report.after, report.before
-    signature = report.prices.row_signature
-    codes = report.prices.provenance[signature, after.column]
 
     def of(name: str, unit: str, values: Any, provenance: Provenance = "counted") -> Column:
         return Column(name, unit, np.asarray(values), provenance)
@@ -41,7 +48,12 @@ def columns(report: Report) -> tuple[Column, ...]:
         known = (getattr(t.work, name) for t in tasks)
         return [np.nan if value is None else float(value) for value in known]
 
-    modelled = report.provenance
+    prices = report.prices
+    now, was = of_sum(prices, after), of_sum(prices, before)
+    joules, joules_before = energy_basis(report, now), energy_basis(report, was)
+    under = of_casts(prices, after)
+    casts = worst(filter(None, under))
+    casts_joules = energy_basis(report, casts)
 
     def cast_sums(name: str) -> NDArray[Any]:
         sums = np.zeros(len(tasks))
@@ -59,17 +71,21 @@ def columns(report: Report) -> tuple[Column, ...]:
         of("write_bytes", "B", work("write_bytes")),
         of("weight_bytes", "B", after.row_weight_bytes),
         of("weight_bytes_before", "B", before.row_weight_bytes),
-        of("latency_s", "s", after.latency.point, modelled),
-        of("latency_s_low", "s", after.latency.low, modelled),
-        of("latency_s_high", "s", after.latency.high, modelled),
-        of("latency_s_before", "s", before.latency.point, modelled),
-        of("casts_latency_s", "s", cast_sums("latency"), modelled),
-        of("casts_energy_j", "J", cast_sums("energy"), modelled),
-        of("energy_j", "J", after.energy.point, modelled),
-        of("energy_j_before", "J", before.energy.point, modelled),
+        of("latency_s", "s", after.latency.point, now),
+        of("latency_s_low", "s", after.latency.low, now),
+        of("latency_s_high", "s", after.latency.high, now),
+        of("latency_s_before", "s", before.latency.point, was),
+        of("casts_latency_s", "s", cast_sums("latency"), casts),
+        of("casts_energy_j", "J", cast_sums("energy"), casts_joules),
+        of("energy_j", "J", after.energy.point, joules),
+        of("energy_j_low", "J", after.energy.low, joules),
+        of("energy_j_high", "J", after.energy.high, joules),
+        of("energy_j_before", "J", before.energy.point, joules_before),
         of("memory_bytes", "B", after.memory_bytes),
         of("option", "", [option_of(report, r) for r in range(len(tasks))]),
-        of("provenance", "", [PROVENANCE[c] for c in codes]),
+        of("provenance", "", of_rows(prices, after)),
+        of("provenance_before", "", of_rows(prices, before)),
+        of("casts_provenance", "", under),
         of("source", "", _sources(report)),
     )
 

@@ -52,6 +52,8 @@ def left_out(report: Report, name: str) -> str:
     """What a total lacks, as the end of a sentence; empty where nothing is missing."""
     tasks = report.program.tasks
     if name in ("latency_s", "energy_j"):
+        if report.measured and (name == "latency_s" or report.energy_follows):
+            return ""
         count, what = report.unknown_rows, "rows of unknown cost"
     elif name in ("macs", "flops"):
         count, what = sum(getattr(t.work, name) is None for t in tasks), "rows of unknown work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,8 @@ def as_text(report: Report) -> str:
     header, rows = _totals_table(report)
     top_header, top = _rows_table(report, SHOWN_ROWS)
     more = len(report.program.tasks) - len(top)
-    parts = [_headline(report), text_table(header, rows), text_table(top_header, top, left=2)]
+    totals = "\n".join([text_table(header, rows), *_measured(report)])
+    parts = [_headline(report), totals, text_table(top_header, top, left=2)]
     if more > 0:
         parts.append(f"... and {more} more rows; to_frame() has them all.")
     casts = report.after.casts
@@ -41,13 +43,17 @@ def as_text(report: Report) -> str:
 
 
 def as_html(report: Report) -> str:
-    """The same as two tables; names are escaped."""
+    """The same as two tables, and what was measured between them; names are escaped."""
     header, rows = _totals_table(report)
     top_header, top = _rows_table(report, STATIC_ROWS)
     more = len(report.program.tasks) - len(top)
     caption = f"The {len(top)} slowest rows" + (f", {more} more not shown" if more > 0 else "")
-    return html_table(header, rows, _headline(report)) + html_table(
-        top_header, top, caption, left=2
+    said = [*_measured(report), *(f"note: {remark}" for remark in report.remarks)]
+    lines = "".join(f'<p style="margin:0;padding:2px 8px">{escape(line)}</p>' for line in said)
+    return (
+        html_table(header, rows, _headline(report))
+        + lines
+        + html_table(top_header, top, caption, left=2)
     )
 
 
@@ -55,12 +61,44 @@ def _headline(report: Report) -> str:
     graph, device = report.program.graph, report.program.device
     counted = report.program.operations - sum(report.uncounted.values())
     return (
-        f"{graph.name} on {device.title} ({device.runtime}): {report.provenance} "
-        f"±{100 * device.latency_band:.0f} %, {counted} of {report.program.operations} "
+        f"{graph.name} on {device.title} ({_runtime(report)}): {report.provenance} "
+        f"±{_width(report)} %, {counted} of {report.program.operations} "
         f"operations counted{_of_time(report)}, "
         f"{quantity(report.totals['parameters'], '')} parameters, "
         f"{'≥ ' if left_out(report, 'macs') else ''}{quantity(report.totals['macs'], 'MAC')}"
     )
+
+
+def _runtime(report: Report) -> str:
+    """The runtime, with the version that ran if it ran, and its threads."""
+    device = report.program.device
+    name = device.runtime if report.observed is None else report.observed.runtime
+    if device.threads is None or "thread" in device.title:
+        return name
+    return f"{name}, {'one thread' if device.threads == 1 else f'{device.threads} threads'}"
+
+
+def _width(report: Report) -> str:
+    """Half the band of the total latency in percent of it; the device's where that is unknown."""
+    total, low, high = (report.totals[f"latency_s{end}"] for end in ("", "_low", "_high"))
+    if not total or low is None or high is None:
+        return f"{100 * report.program.device.latency_band:.0f}"
+    width = 50 * (high - low) / total
+    return f"{width:.0f}" if width >= 1 else f"{width:.1f}"
+
+
+def _measured(report: Report) -> list[str]:
+    """What the whole took beside the sum of its rows; nothing where it was not run."""
+    difference, rows = report.difference_s, report.estimated["latency_s"]
+    if difference is None:
+        return []
+    sign = "−" if difference < 0 else "+"
+    share = change(rows, report.totals["latency_s"])
+    return [
+        f"measured: {quantity(report.totals['latency_s'], 's')}, {report.latency_source}; rows, "
+        f"casts and corrections add up to {quantity(rows, 's')}, a difference of "
+        f"{sign}{quantity(abs(difference), 's')} ({share}) that no row bears."
+    ]
 
 
 def _of_time(report: Report) -> str:
@@ -85,18 +123,36 @@ def _totals_table(report: Report) -> tuple[list[str], list[list[str]]]:
                 name,
                 mark + quantity(before, unit),
                 mark + quantity(now, unit),
-                change(before, now),
+                _change(report, name),
                 band,
+                _figure(report, name),
             ]
         )
-    return ["", "before", "now", "change", "band"], rows
+    return ["", "before", "now", "change", "band", "figure"], rows
+
+
+def _change(report: Report, name: str) -> str:
+    """The change in percent; of latency with the band that a change has of its own."""
+    text = change(report.baseline[name], report.totals[name])
+    low, high = (report.totals.get(f"{name}_change_{end}") for end in ("low", "high"))
+    if low is None or high is None or low == high:
+        return text
+    return f"{text} ({change(1.0, low)} to {change(1.0, high)})"
+
+
+def _figure(report: Report, name: str) -> str:
+    """What kind of figure a total is."""
+    if name == "latency_s":
+        summed = report.provenance == "measured" and not report.measured
+        return "sum of measured rows" if summed else report.provenance
+    return report.energy_source if name == "energy_j" else "counted"
 
 
 def _rows_table(report: Report, most: int) -> tuple[list[str], list[list[str]]]:
     latency = report.after.latency.point
     order = np.argsort(-np.nan_to_num(latency, nan=np.inf), kind="stable")[:most]
     macs = report.column("macs").values
-    total = report.totals["latency_s"]
+    total = report.estimated["latency_s"]
     rows = [
         [
             report.program.tasks[r].name,

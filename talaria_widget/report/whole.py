@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from talaria_widget.choice import Choice, Refusal
+from talaria_widget.compilers.observed import Baseline, Whole
 from talaria_widget.graph import Graph
 from talaria_widget.prices import Evaluation, Ints, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Recipe
-from talaria_widget.report.columns import Column, Provenance, columns
+from talaria_widget.report.columns import Column, columns
+from talaria_widget.report.sources import Basis, energy_source, latency_source, of_sum
 from talaria_widget.report.targets import failures, left_out
 from talaria_widget.report.text import as_html, as_text
+from talaria_widget.report.totals import (
+    Run,
+    run_of_baseline,
+    run_of_whole,
+    summed,
+    with_change,
+    with_run,
+)
 from talaria_widget.tables import quantity
 
 if TYPE_CHECKING:
@@ -29,8 +39,12 @@ class Report:
 
     `totals` and `baseline` map `size_bytes`, `latency_s`, `energy_j`, `peak_memory_bytes`,
     `macs`, `flops` and `parameters` (latency and energy also with `_low` and `_high`) to
-    figures in SI units; `None` is unknown, and a total that leaves out rows of unknown cost
-    is a lower bound (`unknown_rows` says how many).
+    figures in SI units, and `latency_s_change` (with its own `_low` and `_high`) to latency after
+    over before; `None` is unknown, and a total that leaves out rows of unknown cost is a lower
+    bound (`unknown_rows` says how many).
+
+    `whole` is the recipe built and timed, `observed` the model as it is, timed; `None` where
+    that was not done. `remarks` say what could not be measured, and why.
     """
 
     program: Program
@@ -40,34 +54,57 @@ class Report:
     after: Evaluation
     before: Evaluation
     chosen: Ints
+    whole: Whole | None = None
+    observed: Baseline | None = None
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def totals(self) -> dict[str, float | None]:
-        """The best known figures of the whole under the recipe."""
-        return self._whole(self.after)
+        """The best known figures of the whole under the recipe: measured where it was run."""
+        device = self.program.device
+        totals = with_run(self.estimated, self.run, device)
+        if self.run is None or not self.chosen.any():
+            return totals
+        return with_change(totals, self.run, self.baseline)
 
     @cached_property
     def baseline(self) -> dict[str, float | None]:
         """The same with an empty recipe: what the device's toolchain does by itself."""
-        return self._whole(self.before)
+        return with_run(summed(self.program, self.before), self.run_before, self.program.device)
+
+    @cached_property
+    def estimated(self) -> dict[str, float | None]:
+        """The sums over rows, casts and corrections; `totals` where nothing was measured."""
+        return summed(self.program, self.after)
 
     @property
-    def estimated(self) -> dict[str, float | None]:
-        """The sum of the rows' estimates; the same as `totals` where nothing was measured."""
-        return self.totals
+    def run(self) -> Run | None:
+        """The run of the whole under this recipe, where it was measured."""
+        if not self.chosen.any():
+            return self.run_before
+        return None if self.whole is None else run_of_whole(self.whole)
 
-    def _whole(self, evaluation: Evaluation) -> dict[str, float | None]:
-        totals: dict[str, float | None] = dict(evaluation.totals)
-        if self.unknown_rows == len(self.program.tasks) > 0:
-            totals.update(dict.fromkeys([k for k in totals if k.startswith(("latency", "energy"))]))
-        elif np.isnan(evaluation.energy.point).all() and len(self.program.tasks):
-            totals.update(dict.fromkeys([k for k in totals if k.startswith("energy")]))
-        for name in ("macs", "flops"):
-            known = [getattr(t.work, name) for t in self.program.tasks]
-            counted = [v for v in known if v is not None]
-            totals[name] = float(sum(counted)) if counted or not known else None
-        totals["parameters"] = float(self.program.graph.parameters)
-        return totals
+    @property
+    def run_before(self) -> Run | None:
+        """The run of the model as it is, where it was measured."""
+        if self.observed is not None:
+            return run_of_baseline(self.observed)
+        built = None if self.chosen.any() else self.whole
+        return None if built is None else run_of_whole(built)
+
+    @property
+    def measured(self) -> bool:
+        """Whether latency in `totals` is of the whole really run, and no sum of its rows."""
+        return self.run is not None
+
+    @property
+    def difference_s(self) -> float | None:
+        """The measured latency less the sum of its rows, which no row bears.
+
+        `None` where the whole was not measured, or no row's time is known.
+        """
+        total, rows = self.totals["latency_s"], self.estimated["latency_s"]
+        return total - rows if self.measured and total is not None and rows is not None else None
 
     @property
     def unknown_rows(self) -> int:
@@ -103,7 +140,7 @@ class Report:
     def notes(self) -> tuple[str, ...]:
         """Each approximation and invention, in a sentence."""
         graph = self.program.graph
-        notes = [*graph.assumed, *graph.notes, *self.choice.notes]
+        notes = [*self.remarks, *graph.assumed, *graph.notes, *self.choice.notes]
         if graph.unused:
             notes.append(_unused(graph))
         if self.program.unsized:
@@ -117,9 +154,28 @@ class Report:
         return tuple(notes)
 
     @property
-    def provenance(self) -> Provenance:
-        """Where the latencies come from."""
-        return self.program.device.provenance
+    def provenance(self) -> Basis:
+        """Where the total latency comes from: the worst of what it is made of.
+
+        One of "measured", "partly measured", "modelled" and "vendor".
+        """
+        return "measured" if self.measured else of_sum(self.prices, self.after)
+
+    @property
+    def latency_source(self) -> str:
+        """How the total latency came about, as a clause."""
+        return latency_source(self)
+
+    @property
+    def energy_source(self) -> str:
+        """How the total energy came about, as a clause; "RAPL" where a counter was read."""
+        return energy_source(self)
+
+    @property
+    def energy_follows(self) -> bool:
+        """Whether energy in `totals` comes with the measured latency, and is no sum of rows."""
+        joules = None if self.run is None else self.run.joules
+        return self.measured and (joules is not None or self.program.device.power_w is not None)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -131,6 +187,10 @@ class Report:
             "fingerprint": graph.fingerprint,
             "device": device.name,
             "runtime": device.runtime,
+            "runtime_version": None if self.observed is None else self.observed.runtime,
+            "threads": device.threads,
+            "latency_source": self.latency_source,
+            "energy_source": self.energy_source,
             "confidence": device.confidence,
             "inputs": {n: (graph.tensors[n].shape, graph.tensors[n].dtype) for n in graph.inputs},
             "assumed": graph.assumed,
@@ -209,12 +269,19 @@ def time_coverage(prices: Prices, before: Evaluation) -> float | None:
 
 
 def report(
-    program: Program, prices: Prices, recipe: Recipe, choice: Choice, before: Evaluation
+    program: Program,
+    prices: Prices,
+    recipe: Recipe,
+    choice: Choice,
+    before: Evaluation,
+    whole: Whole | None = None,
+    observed: Baseline | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> Report:
-    """Evaluate a resolved recipe, beside what the empty one costs."""
+    """Evaluate a resolved recipe, beside what the empty one costs and what was measured."""
     chosen = columns_of(program, prices, choice)
     after = evaluate(prices, chosen) if chosen.any() else before
-    return Report(program, prices, recipe, choice, after, before, chosen)
+    return Report(program, prices, recipe, choice, after, before, chosen, whole, observed, remarks)
 
 
 def columns_of(program: Program, prices: Prices, choice: Choice) -> Ints:

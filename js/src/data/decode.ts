@@ -139,7 +139,7 @@ export interface Casts {
   provenance: Uint8Array;
 }
 
-/** What a choice costs: per row, per weight, per cast, and in all. */
+/** What a choice costs: per row, per weight, per cast, and their sums. */
 export interface Evaluation {
   column: Int32Array;
   mixed: Uint8Array;
@@ -154,6 +154,7 @@ export interface Evaluation {
   unknown_rows: number;
 }
 
+/** The best known totals stand in `meta`; those of the evaluation are the sums of its rows. */
 export interface Report {
   meta: ReportMeta;
   choice: Int32Array;
@@ -204,7 +205,7 @@ export function decodeReport(view: DataView, program: Program): Report {
         row: i32("cast_row"),
       }),
       corrections: meta.corrections,
-      totals: totals(meta.totals),
+      totals: totals(meta.estimated),
       unknown_rows: meta.unknown_rows,
     },
   };
