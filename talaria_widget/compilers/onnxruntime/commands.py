@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.observing import watch
+from talaria_widget.compilers.onnxruntime.power import energy_j
 from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
 from talaria_widget.compilers.onnxruntime.sessions import open_session
 from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
@@ -92,14 +93,14 @@ def load(state: State, payload: Loading) -> None:
 
 
 def baseline(state: State, payload: float) -> Any:
-    """For about `payload` seconds: the model as it is, twice in turns, then its profile."""
+    """For about `payload` seconds: the model as it is, twice in turns; its profile; its energy."""
     session, feed = state.kept["session"], state.kept["feed"]
     one, other = interleave([lambda: session.run(None, feed)] * 2, payload / 2, 3)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
         _take_turns([watched.run], payload / 2, 3)
         nodes = watched.nodes(_cost(state))
-    return one, other, nodes
+    return one, other, nodes, energy_j(lambda: session.run(None, feed))
 
 
 def sweep(state: State, payload: Building) -> Seen:

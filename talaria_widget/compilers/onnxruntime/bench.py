@@ -1,0 +1,319 @@
+"""A model under measurement on this machine: its baseline, its kernels, its recipes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from talaria_widget.compilers import stored
+from talaria_widget.compilers.cache import Cache, machine
+from talaria_widget.compilers.menu import menu
+from talaria_widget.compilers.observed import Baseline, Timing, Whole
+from talaria_widget.compilers.onnxruntime.casts import Passes, passes
+from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused
+from talaria_widget.compilers.onnxruntime.commands import Building, Loading, Seen
+from talaria_widget.compilers.onnxruntime.forms import Edge, forms
+from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key, Table
+from talaria_widget.compilers.onnxruntime.prices import measured_prices
+from talaria_widget.compilers.onnxruntime.remembered import (
+    baseline_from,
+    edges_from,
+    to_bytes,
+    whole_from,
+)
+from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
+from talaria_widget.graph import Graph, UnsupportedModelError
+from talaria_widget.hardware import Device
+from talaria_widget.prices import Prices
+from talaria_widget.program import Program
+from talaria_widget.recipe import Activations, Option, Quantize
+from talaria_widget.rewrite.source import Source
+
+BASELINE_S = 2.0
+SWEEP_S = 1.0
+WHOLE_S = 2.0
+ROUNDS = 8
+MOST_EDGES = 4000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One build of a sweep: these weights in this option."""
+
+    option: Option
+    weights: tuple[str, ...]
+    every: int = 1
+
+
+class Bench:
+    """A model under measurement on this machine."""
+
+    def __init__(self, graph: Graph, source: Source, device: Device, cache: Cache) -> None:
+        """No process is started yet.
+
+        Args:
+            graph: the model.
+            source: the same model as the runtime reads it.
+            device: this machine.
+            cache: where prices are kept.
+        """
+        self._graph, self._source, self._device = graph, source, device
+        self._cache = cache
+        self._child = Child()
+        self._loaded = 0
+        skeleton = source.skeleton.SerializeToString(deterministic=True)
+        inputs = {name: _spec(graph, name) for name in graph.inputs}
+        self._loading = Loading(skeleton, inputs)
+        digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
+        self._key = f"{machine()}|model|{digest}"
+        self._table = Table(cache)
+        self._measured: Measured | None = None
+        self._baseline: Baseline | None = None
+        self._edges: list[Edge] = self._recall("edges", edges_from) or []
+        self._mixed = 0
+
+    def compile(self) -> Program:
+        """The program of the rows that the runtime really runs, its baseline measured.
+
+        Raises:
+            UnsupportedModelError: the runtime cannot run it, or there is no room to.
+            ChildDied: the measuring process ended.
+            Stopped: `stop` was called.
+        """
+        found = self._recall("baseline", baseline_from)
+        if found is None:
+            found = self._observe()
+            self._keep("baseline", found)
+        self._baseline = found
+        measured = measured_program(self._graph, self._device, self._source, found.nodes)
+        self._measured = measured
+        return measured.program
+
+    @property
+    def observed(self) -> Baseline | None:
+        """The baseline, once it was measured."""
+        return self._baseline
+
+    def price(self, program: Program, asked: Sequence[Option]) -> Prices:
+        """Prices from all that was measured so far; measures nothing."""
+        measured, baseline = self._state()
+        lines = menu(program, asked)
+        keys = [(t.signature, line.option) for t in program.tasks for line in lines[1:]]
+        self._table.fetch(keys)
+        return measured_prices(
+            measured,
+            baseline.timing.seconds,
+            baseline.timing.noise,
+            baseline.energy_j,
+            dict(self._table.known),
+            self._passes(),
+            asked,
+        )
+
+    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
+        """One sweep over what is not measured often enough: done, and of how many builds.
+
+        An option whose kernel kills the runtime, or that it refuses, is tried with fewer
+        weights until it is known which ones; those are marked.
+
+        Raises:
+            Stopped: `stop` was called.
+        """
+        units = self._wanted(program, asked)
+        for done, unit in enumerate(units):
+            yield done, len(units)
+            for _ in self._measure(program, unit):
+                yield done, len(units)
+        if units:
+            self._keep("edges", self._edges)
+            yield len(units), len(units)
+
+    def whole(self, options: Mapping[str, Option]) -> Whole:
+        """The recipe really built, and timed against the baseline.
+
+        Raises:
+            ChildRefused: it cannot be built, or the runtime refuses it.
+            ChildDied: the measuring process ended.
+            Stopped: `stop` was called.
+        """
+        _, baseline = self._state()
+        chosen = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
+        found = self._recall(f"whole|{chosen}", whole_from)
+        if found is not None:
+            return found
+        building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
+        base, built = self._ask("whole", building)
+        seconds = baseline.timing.seconds * built.seconds / base.seconds
+        noise = max(built.noise, base.noise)
+        energy = baseline.energy_j
+        found = Whole(
+            seconds,
+            seconds * (1 - noise),
+            seconds * (1 + noise),
+            None if energy is None else energy * built.seconds / base.seconds,
+            built.rounds,
+        )
+        self._keep(f"whole|{chosen}", found)
+        return found
+
+    def stop(self) -> None:
+        """Break off what is being measured; from any thread."""
+        self._child.stop()
+
+    def close(self) -> None:
+        """Let the process go; another is started when it is needed."""
+        self._child.close()
+
+    # ------------------------------------------------------------------ measuring
+
+    def _observe(self) -> Baseline:
+        try:
+            one, other, nodes, energy = self._ask("baseline", BASELINE_S)
+        except ChildRefused as error:
+            raise UnsupportedModelError(f"ONNX Runtime cannot run this model: {error}") from error
+        seconds = (one.seconds + other.seconds) / 2
+        apart = abs(one.seconds - other.seconds) / seconds
+        timing = Timing(seconds, max(apart, one.noise / 2**0.5), one.rounds + other.rounds)
+        return Baseline(timing, nodes, energy, machine())
+
+    def _measure(self, program: Program, unit: _Unit) -> Iterator[None]:
+        """The kernels of one build; halved where the runtime does not survive it."""
+        waiting = [unit.weights]
+        while waiting:
+            weights = waiting.pop()
+            chosen = dict.fromkeys(weights[:: unit.every], unit.option)
+            if not chosen:
+                continue
+            building = Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
+            try:
+                seen = self._ask("sweep", building)
+            except (ChildDied, ChildRefused) as error:
+                if unit.every > 1:
+                    return
+                if len(weights) == 1:
+                    self._refuse(program, weights[0], unit.option, str(error))
+                else:
+                    half = len(weights) // 2
+                    waiting += [weights[half:], weights[:half]]
+                yield
+                continue
+            self._learn(program, unit, set(chosen), seen)
+            yield
+
+    def _learn(self, program: Program, unit: _Unit, chosen: set[str], seen: Seen) -> None:
+        measured, _ = self._state()
+        inputs = [value.name for value in self._source.skeleton.graph.input]
+        long = dict(enumerate(measured.seconds))
+        plain = file_nodes(self._source.skeleton)
+        nodes = measured.row_of_node
+        before, _ = forms(plain, seen.base, inputs, nodes)
+        after, edges = forms(seen.file, seen.built, inputs, nodes, long)
+        static = _is_static(unit.option)
+        if static:
+            self._edges = (self._edges + edges)[-MOST_EDGES:]
+        if unit.every > 1:
+            self._mixed += 1
+            return
+        times: dict[Key, list[tuple[float, float]]] = {}
+        integers: dict[Key, bool] = {}
+        for row, task in enumerate(program.tasks):
+            own = chosen.intersection(task.weights)
+            if row not in before or not (own or (static and not task.weights)):
+                continue
+            key = (task.signature, unit.option)
+            form = after.get(row)
+            is_same = form is not None and form.operators == before[row].operators
+            took = before[row].seconds if is_same else 0.0 if form is None else form.seconds
+            times.setdefault(key, []).append((before[row].seconds, took))
+            integers[key] = integers.get(key, False) or (form is not None and form.integers)
+        kernels = {
+            key: Kernel(
+                (max(sum(new for _, new in each), 1e-9) / sum(old for old, _ in each),),
+                integers[key],
+            )
+            for key, each in times.items()
+        }
+        self._table.add(kernels)
+
+    def _refuse(self, program: Program, weight: str, option: Option, reason: str) -> None:
+        found = [task.signature for task in program.tasks if weight in task.weights]
+        self._table.add({(signature, option): Kernel(reason=reason) for signature in found})
+
+    def _wanted(self, program: Program, asked: Sequence[Option]) -> list[_Unit]:
+        """The builds of a sweep: an option throughout, and on every second layer."""
+        lines = menu(program, asked)
+        self._table.fetch([(t.signature, line.option) for t in program.tasks for line in lines[1:]])
+        table = stored.table(program, lines)
+        units = []
+        for column, line in enumerate(lines):
+            if column == 0 or line.reason:
+                continue
+            weights = tuple(
+                weight.name
+                for i, weight in enumerate(program.weights)
+                if table.leader[i] == i and not table.refusal[i, column]
+            )
+            fresh = [w for w in weights if not self._is_done(program, w, line.option)]
+            if fresh:
+                refused = {w for w in weights if self._is_refused(program, w, line.option)}
+                able = tuple(w for w in weights if w not in refused)
+                units.append(_Unit(line.option, able))
+                if _is_static(line.option) and self._mixed == 0:
+                    units.append(_Unit(line.option, able, every=2))
+        return units
+
+    def _kernels(self, program: Program, weight: str, option: Option) -> list[Kernel]:
+        known = self._table.known
+        found = [task.signature for task in program.tasks if weight in task.weights]
+        return [known.get((signature, option), Kernel()) for signature in found]
+
+    def _is_done(self, program: Program, weight: str, option: Option) -> bool:
+        return all(kernel.done for kernel in self._kernels(program, weight, option))
+
+    def _is_refused(self, program: Program, weight: str, option: Option) -> bool:
+        return any(kernel.reason for kernel in self._kernels(program, weight, option))
+
+    def _passes(self) -> Passes:
+        return passes(list(self._edges))
+
+    def _state(self) -> tuple[Measured, Baseline]:
+        if self._measured is None or self._baseline is None:
+            self.compile()
+        assert self._measured is not None
+        assert self._baseline is not None
+        return self._measured, self._baseline
+
+    # ------------------------------------------------------------------ process and cache
+
+    def _ask(self, command: str, payload: Any) -> Any:
+        """Ask the process, with the model in it."""
+        self._child.ask("ping")
+        if self._loaded != self._child.started:
+            try:
+                self._child.ask("load", self._loading)
+            except ChildRefused as error:
+                said = str(error)
+                if error.kind != UnsupportedModelError.__name__:
+                    said = f"ONNX Runtime cannot run this model: {said}"
+                raise UnsupportedModelError(said) from error
+            self._loaded = self._child.started
+        return self._child.ask(command, payload)
+
+    def _recall(self, what: str, read: Callable[[bytes], _T | None]) -> _T | None:
+        data = self._cache.get(f"{self._key}|{what}")
+        return None if data is None else read(data)
+
+    def _keep(self, what: str, value: object) -> None:
+        self._cache.put(f"{self._key}|{what}", to_bytes(value))
+
+
+def _spec(graph: Graph, name: str) -> tuple[tuple[int, ...], str]:
+    tensor = graph.tensors[name]
+    return tensor.shape or (), tensor.dtype
+
+
+def _is_static(option: Option) -> bool:
+    return isinstance(option, Quantize) and option.activations == Activations(8)
