@@ -1,8 +1,8 @@
-"""The tensors of a program: who makes and reads each, whose buffer it takes, what casts cost."""
+"""The tensors of a program: who makes and reads each, and what converting them costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,25 +15,13 @@ from talaria_widget.compilers.rates import (
     latency_band,
     moving_seconds,
 )
+from talaria_widget.compilers.reuse import find_reuse
 from talaria_widget.graph import DTYPE_BITS
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Band
 from talaria_widget.program import Program
 
 Array = NDArray[Any]
-
-IN_PLACE = frozenset(
-    {
-        *("relu", "relu6", "leaky_relu", "leakyrelu", "thresholdedrelu", "threshold"),
-        *("elu", "celu", "selu", "softplus", "softsign", "sigmoid", "expit", "tanh"),
-        *("hardsigmoid", "hardtanh", "clip", "clamp", "shrink", "softshrink", "hardshrink"),
-        *("softmax", "safe_softmax", "log_softmax", "logsoftmax"),
-    }
-)
-"""What writes over its input where nothing else needs it: the kernels that ONNX Runtime registers
-with `MayInplace(0, 0)` (core/providers/cpu/activation/activations.cc, math/clip.cc,
-math/softmax.cc), each seen to hold one buffer and not two over a chain of four (version 1.32).
-Sums, products and GELU hold two there. Taken for every device."""
 
 
 def tensor_arrays(program: Program) -> tuple[dict[str, Array], Array]:
@@ -71,39 +59,10 @@ def tensor_arrays(program: Program) -> tuple[dict[str, Array], Array]:
         "tensor_size": size,
         "tensor_bytes": nbytes,
         "tensor_cast": cast.astype(np.int32),
-        "tensor_reuse": _reuse(program, names, made, last, {names[t] for t in ends if t in names}),
+        "tensor_reuse": find_reuse(program, names, made, last),
         "edge_row": edge_row,
         "edge_tensor": edge_tensor,
     }, sizes
-
-
-def _reuse(
-    program: Program, names: Mapping[str, int], made: Array, last: Array, kept: set[int]
-) -> Array:
-    """The tensor whose buffer each one takes over, -1 for none.
-
-    One of the same shape and type, made by an earlier row, that nothing needs later. The model's
-    inputs and outputs keep buffers of their own (`PlannerImpl` in ONNX Runtime's
-    core/framework/allocation_planner.cc), and so does what a loop's next round may read.
-    """
-    graph = program.graph
-    able = {op.name for op in graph.ops if op.word in IN_PLACE and op.times == 1}
-    found = np.full(len(names), -1, np.int32)
-    for row, task in enumerate(program.tasks):
-        if len(task.outputs) != 1 or not able.issuperset(task.ops):
-            continue
-        output = task.outputs[0]
-        if names[output] in kept:
-            continue
-        made_like = graph.tensors[output]
-        for name in task.inputs:
-            tensor, given = names[name], graph.tensors[name]
-            alike = given.shape is not None and given.shape == made_like.shape
-            dead = made[tensor] >= 0 and last[tensor] == row and tensor not in kept
-            if alike and given.dtype == made_like.dtype and dead:
-                found[names[output]] = tensor
-                break
-    return found
 
 
 def price_casts(device: Device, sizes: Array, precisions: Sequence[str]) -> tuple[Band, Band]:
