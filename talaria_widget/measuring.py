@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
-from talaria_widget.compilers.observed import Whole
+from talaria_widget.compilers.observed import Baseline, Whole
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused, Stopped
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.prices import Prices
@@ -24,6 +24,8 @@ PAUSE_S = 0.5
 """A recipe that has not changed for so long is built: clicks in a row are not."""
 PUBLISH_S = 3.0
 """Prices of a sweep that is under way are told this often."""
+PROGRESS_S = 0.25
+"""How far a sweep is is told no more often than this."""
 IDLE_S = 60.0
 """The process with the model in it ends after so long with nothing to do."""
 
@@ -35,6 +37,10 @@ FAULTS = (UnsupportedModelError, ChildDied, ChildRefused, OSError, ValueError, M
 
 class Bench(Protocol):
     """What measures: see `compilers.onnxruntime.bench`."""
+
+    @property
+    def observed(self) -> Baseline | None:
+        """The baseline, once it was measured."""
 
     def compile(self) -> Program:
         """Measure the baseline."""
@@ -78,7 +84,7 @@ class Measurement:
         self._running = self._closed = False
         self._asked: tuple[Option, ...] = ()
         self._wanted: Mapping[str, Option] = {}
-        self._wanted_at = 0.0
+        self._wanted_at = self._told_at = 0.0
         self._wholes: dict[frozenset[tuple[str, Option]], Whole | str] = {}
         self.program: Program | None = None
         self.state: State | None = None
@@ -129,8 +135,11 @@ class Measurement:
     def want(self, asked: Sequence[Option], options: Mapping[str, Option]) -> None:
         """The recipe is now this: options by weight. Its whole is built once it rests."""
         with self._change:
-            self._asked = tuple(dict.fromkeys(asked))
-            self._wanted, self._wanted_at = dict(options), time.monotonic()
+            present = (self._asked, self._wanted)
+            self._asked, self._wanted = tuple(dict.fromkeys(asked)), dict(options)
+            if present == (self._asked, self._wanted):
+                return
+            self._wanted_at = time.monotonic()
             if self._running and self._is_final() and self._is_unbuilt():
                 self._say("recipe", "waiting for the recipe to rest")
             self._change.notify_all()
@@ -140,10 +149,20 @@ class Measurement:
         found = self._wholes.get(frozenset(options.items()))
         return found if isinstance(found, Whole) else None
 
-    def refused(self, options: Mapping[str, Option]) -> str:
-        """Why the recipe of these options could not be built, or an empty text."""
-        found = self._wholes.get(frozenset(options.items()))
-        return found if isinstance(found, str) else ""
+    def remarks(self, options: Mapping[str, Option]) -> tuple[str, ...]:
+        """What could not be measured, and why: the model, or the whole of these options."""
+        state, found = self.state, self._wholes.get(frozenset(options.items()))
+        said = []
+        if state is not None and state["state"] == "failed":
+            said.append(f"not measured, so all times are modelled: {state['text']}")
+        if isinstance(found, str):
+            said.append(f"this recipe could not be built and timed: {found}")
+        return tuple(said)
+
+    @property
+    def observed(self) -> Baseline | None:
+        """The baseline, once it was measured."""
+        return None if self._bench is None else self._bench.observed
 
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from all that was measured so far."""
@@ -279,11 +298,15 @@ class Measurement:
     def _progress(
         self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
     ) -> None:
+        now = time.monotonic()
         with self._change:
             if not self._running:
                 raise Stopped("measuring was stopped.")
+            same = self.state is not None and self.state["state"] == step
             self._say(step, text, done, total, eta_s)
-        self._tell("state")
+        if not same or (done and now - self._told_at >= PROGRESS_S):
+            self._told_at = now
+            self._tell("state")
 
     def _say(
         self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None

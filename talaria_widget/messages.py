@@ -42,8 +42,8 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
     """The rows, the names and every price: sent once per model and device."""
     program, prices = compiled.program, compiled.prices
     graph, tasks = program.graph, program.tasks
-    ops = {op.name: op for op in graph.ops}
-    paths = [ops[task.name].path for task in tasks]
+    leading = program.leading_ops
+    paths = [op.path if op else "" for op in leading]
     blocks, block_rows = _repeats(program)
     meta: ProgramMeta = {
         "revision": revision,
@@ -77,7 +77,10 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "stored_precisions": [task.precision for task in tasks],
         "paths": paths,
         "shapes": [shape_text(shape) for shape in program.output_shapes],
-        "sources": [str(ops[task.name].source or "") for task in tasks],
+        "sources": [
+            str(op.source or "") if op and task.ops else ""
+            for op, task in zip(leading, tasks, strict=True)
+        ],
         "ops": [list(task.ops) for task in tasks],
         "modules": _modules(graph.modules, paths),
         "blocks": blocks,
@@ -119,13 +122,12 @@ def _repeats(program: Program) -> tuple[list[BlockInfo], NDArray[Any]]:
 
 def _program_arrays(compiled: Compiled) -> dict[str, NDArray[Any]]:
     program, prices = compiled.program, compiled.prices
-    times = {op.name: op.times for op in program.graph.ops}
     blocks: dict[str, NDArray[Any]] = {
         name: _counts([getattr(task.work, name) for task in program.tasks])
         for name in ("macs", "flops", "read_bytes", "write_bytes")
     }
     blocks["parameters"] = _counts([_parameters(program, task.weights) for task in program.tasks])
-    blocks["times"] = _counts([times[task.name] for task in program.tasks])
+    blocks["times"] = _counts([op.times if op else 1 for op in program.leading_ops])
     for name in ("weight_bytes", "tensor_size", "tensor_bytes", "precision_bytes"):
         blocks[name] = np.asarray(getattr(prices, name), np.float64)
     for name in ("latency", "energy", "cast_latency", "cast_energy"):
@@ -226,7 +228,6 @@ def report_message(report: Report, program: int, recipe: int, sequence: int) -> 
         "column": after.column.astype(np.int32),
         "mixed": after.mixed.astype(np.uint8),
         "memory_bytes": after.memory_bytes.astype(np.float64),
-        "weight_bytes": after.weight_bytes.astype(np.float64),
     }
     for name in ("tensor", "source", "target", "row"):
         blocks[f"cast_{name}"] = np.asarray(getattr(after.casts, name), np.int32)

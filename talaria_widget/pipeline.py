@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from talaria_widget.blocks import find_blocks
 from talaria_widget.choice import Index, index, resolve
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.compilers.menu import menu
+from talaria_widget.compilers.observed import Baseline, Whole
 from talaria_widget.frontends.verdicts import wrong_file, wrong_type
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
@@ -142,14 +143,34 @@ def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
     return priced(compiled.program, recipe, compiled.names, compiled.price)
 
 
-def report(compiled: Compiled, recipe: Recipe) -> Report:
+class Measured(Protocol):
+    """What was measured of a model as a whole, and of recipes that were built and timed."""
+
+    @property
+    def observed(self) -> Baseline | None:
+        """The baseline, if it was measured."""
+
+    def whole(self, options: Mapping[str, Option]) -> Whole | None:
+        """What the recipe of these options took, if it was built."""
+
+    def remarks(self, options: Mapping[str, Option]) -> tuple[str, ...]:
+        """What could not be measured, and why."""
+
+
+def report(compiled: Compiled, recipe: Recipe, measured: Measured | None = None) -> Report:
     """What a recipe costs; every option it asks for must have its column.
 
     Raises:
         ValueError: a rule of a strict recipe matches no layer.
     """
     choice = resolve(compiled.names, recipe, compiled.program.device)
-    return reports.report(compiled.program, compiled.prices, recipe, choice, compiled.before)
+    parts = (compiled.program, compiled.prices, recipe, choice, compiled.before)
+    if measured is None:
+        return reports.report(*parts)
+    options = choice.options
+    return reports.report(
+        *parts, measured.whole(options), measured.observed, measured.remarks(options)
+    )
 
 
 def analyze(model: object, inputs: Any, device: Device, recipe: Recipe) -> Report:

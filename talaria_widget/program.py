@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from talaria_widget.graph import Graph, Work
+from talaria_widget.graph import Graph, Op, Work
 from talaria_widget.hardware import Device
 
 
@@ -88,3 +88,13 @@ class Program:
     def row_of_op(self) -> Mapping[str, int]:
         """The row of every op that runs, by name."""
         return {name: row for row, task in enumerate(self.tasks) for name in task.ops}
+
+    @cached_property
+    def leading_ops(self) -> tuple[Op | None, ...]:
+        """The op that each row is named after; of a row without ops, what made its input."""
+        named = {op.name: op for op in self.graph.ops}
+        makers = {name: op for op in self.graph.ops for name in op.outputs}
+        return tuple(
+            named[task.name] if task.ops else next((makers.get(t) for t in task.inputs), None)
+            for task in self.tasks
+        )

@@ -104,5 +104,6 @@ def option_of(report: Report, row: int) -> str:
 
 
 def _sources(report: Report) -> list[str]:
-    lines = {op.name: op.source for op in report.program.graph.ops}
-    return [str(lines[t.name] or "") for t in report.program.tasks]
+    program = report.program
+    rows = zip(program.tasks, program.leading_ops, strict=True)
+    return [str(op.source or "") if op and task.ops else "" for task, op in rows]

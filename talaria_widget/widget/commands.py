@@ -61,4 +61,6 @@ COMMANDS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], None]] = {
     "undo": lambda widget, _content: widget.undo(),
     "redo": lambda widget, _content: widget.redo(),
     "reset": _reset,
+    "measure": lambda widget, _content: widget.measure(),
+    "stop": lambda widget, _content: widget.stop(),
 }

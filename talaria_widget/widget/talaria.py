@@ -6,6 +6,7 @@ State comes down in packed messages, commands go up. Python owns the recipe and 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from typing import Any
 import anywidget
 import traitlets
 
-from talaria_widget import messages, pipeline
+from talaria_widget import here, messages, pipeline
 from talaria_widget.choice import index, resolve
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device, device, devices
 from talaria_widget.history import History, with_rule
+from talaria_widget.measuring import Event
+from talaria_widget.origin import Origin
 from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or_recipe
 from talaria_widget.report import Report, check_targets
 from talaria_widget.widget import display
+from talaria_widget.widget.behind import Behind
 from talaria_widget.widget.commands import COMMANDS
 from talaria_widget.wire import Status
 
@@ -54,27 +58,40 @@ class Talaria(anywidget.AnyWidget):
     targets = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self, graph: Graph, on: Device, recipe: Recipe, *, notice: str = "", **traits: Any
+        self,
+        graph: Graph,
+        on: Device,
+        recipe: Recipe,
+        *,
+        origin: Origin | None = None,
+        measure: bool = True,
+        notice: str = "",
+        **traits: Any,
     ) -> None:
         self._lock = threading.RLock()
         self._graph = graph
         self._names = index(graph)
+        self._behind = Behind(graph, self._names, origin, _weakly(self))
+        self._behind.turn_to(on)
         self._own_devices = {on.name: on}
         self._history = History((recipe,))
         self._sequence = 0
         self._revisions = {"program": 0, "recipe": 0}
         self._saved: Callable[[Recipe], None] = lambda _recipe: None
-        self._compiled = pipeline.compile_for(graph, on, recipe, self._names)
-        self._now = pipeline.report(self._compiled, recipe)
+        self._compiled = self._behind.compile(on, recipe)
+        self._now = self._behind.report(self._compiled, recipe)
         super().__init__(
             device=on.name,
             _program=self._program_message(),
             _report=self._report_message(),
             _recipe=self._recipe_state(),
-            _status=_status(notice=notice),
+            _status=self._state(notice=notice),
             **traits,
         )
         self.on_msg(self._command)
+        self._behind.want(self._now)
+        if measure:
+            self._behind.start()
 
     # ------------------------------------------------------------- what the user reads and sets
 
@@ -129,6 +146,54 @@ class Talaria(anywidget.AnyWidget):
         with self._lock:
             self._turn(self._history.redo())
 
+    # ----------------------------------------------------------------------- what is measured
+
+    def measure(self) -> None:
+        """Measure on this machine, behind; nothing happens on a device that is only modelled.
+
+        After `stop`, goes on where it was.
+        """
+        self._behind.start(asked=True)
+        self._measured("state")
+
+    def stop(self) -> None:
+        """Stop measuring at once. What was measured stays, and nothing more is measured in this
+        kernel until a widget's `measure` is called.
+        """
+        self._behind.stop()
+        self._measured("state")
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything is measured; Ctrl-C ends the waiting and not the measuring.
+
+        Args:
+            timeout_s: the most seconds to wait; `None` waits as long as it takes.
+
+        Returns:
+            Whether it was finished in time (or stopped, or failed).
+        """
+        return self._behind.wait(timeout_s)
+
+    def close(self) -> None:
+        """Take the widget away, and stop what is measured behind it."""
+        self._behind.close()
+        super().close()
+
+    def _measured(self, event: Event) -> None:
+        """Take up what was measured, whatever thread says so."""
+        if event == "state":
+            with self._lock:
+                self._status = {**self._status, "measuring": self._behind.state}
+            return
+        recipe, before = self._history.now, self._compiled
+        compiled = self._behind.compile(before.program.device, recipe)
+        with self._lock:
+            if self._compiled.program.device != compiled.program.device:
+                return
+            if self._history.now is not recipe:
+                compiled = pipeline.with_options(compiled, self._history.now)
+            self._take(compiled, self._state())
+
     # ------------------------------------------------------------------------- values refused
 
     @traitlets.validate("device", "targets", "selection")
@@ -138,7 +203,7 @@ class Talaria(anywidget.AnyWidget):
     def _check_device(self, value: Any) -> str:
         if isinstance(value, str) and value in self._own_devices:
             return value
-        found = device(value)
+        found = here.fitted(device(value))
         present = self._compiled.program.device
         if found.name == present.name and found != present:
             self._switch(found)
@@ -173,7 +238,7 @@ class Talaria(anywidget.AnyWidget):
                 refused[name] = str(error)
         super().set_state({k: v for k, v in sync_data.items() if k not in refused})
         if refused:
-            self._status = _status(error=" ".join(refused.values()), sequence=self._sequence)
+            self._status = self._state(error=" ".join(refused.values()))
             self.send_state(list(refused))
 
     # ------------------------------------------------------------------------ what follows
@@ -194,21 +259,19 @@ class Talaria(anywidget.AnyWidget):
     def _switch(self, on: Device) -> None:
         """Compile for a device, or raise and leave everything as it was."""
         with self._lock:
-            before, recipe = self._compiled, self._history.now
-            compiled = pipeline.compile_for(self._graph, on, recipe, self._names)
-            self._now = pipeline.report(compiled, recipe)
-            self._compiled = compiled
-            self._revisions["program"] += 1
-            selection = _carried(self.selection, before, compiled)
-            with self.hold_sync():
-                self._program = self._program_message()
-                self._publish()
-                self.selection = selection
+            self._behind.turn_to(on)
+            try:
+                self._take(self._behind.compile(on, self._history.now), self._state())
+            except ValueError:
+                self._behind.turn_to(self._compiled.program.device)
+                raise
+            finally:
+                self._behind.start()
 
     def _turn(self, history: History, status: dict[str, Any] | None = None) -> None:
         """Make a history the present one, or raise and leave everything as it was."""
         compiled = pipeline.with_options(self._compiled, history.now)
-        now = pipeline.report(compiled, history.now)
+        now = self._behind.report(compiled, history.now)
         repriced = compiled is not self._compiled
         self._history, self._compiled, self._now = history, compiled, now
         self._revisions["recipe"] += 1
@@ -217,12 +280,35 @@ class Talaria(anywidget.AnyWidget):
                 self._revisions["program"] += 1
                 self._program = self._program_message()
             self._publish(status)
+        self._behind.want(now)
         self._saved(history.now)
+
+    def _take(self, compiled: Compiled, status: dict[str, Any]) -> None:
+        """Show other rows or other prices, or raise and leave everything as it was."""
+        before = self._compiled
+        now = self._behind.report(compiled, self._history.now)
+        self._now, self._compiled = now, compiled
+        self._revisions["program"] += 1
+        with self.hold_sync():
+            self._program = self._program_message()
+            self._publish(status)
+            if compiled.program is not before.program:
+                self.selection = _carried(self.selection, before, compiled)
+        self._behind.want(now)
+
+    def _state(self, *, error: str = "", notice: str = "") -> dict[str, Any]:
+        status: Status = {
+            "error": error,
+            "notice": notice,
+            "sequence": self._sequence,
+            "measuring": self._behind.state,
+        }
+        return {**status}
 
     def _publish(self, status: dict[str, Any] | None = None) -> None:
         self._report = self._report_message()
         self._recipe = self._recipe_state()
-        self._status = status or _status(sequence=self._sequence)
+        self._status = status or self._state()
 
     def _program_message(self) -> bytes:
         known = {name: device(name) for name in devices()} | self._own_devices
@@ -251,14 +337,16 @@ class Talaria(anywidget.AnyWidget):
                 sequence = int(content["sequence"])
                 handler = COMMANDS[content["kind"]]
             except (KeyError, TypeError, ValueError):
-                self._status = _status(error=f"the page sent an unknown command: {content!r:.80}")
+                self._status = self._state(
+                    error=f"the page sent an unknown command: {content!r:.80}"
+                )
                 return
             self._sequence = sequence
             try:
                 handler(self, content)
             except (ValueError, TypeError, LookupError) as error:
                 with self.hold_sync():
-                    self._publish(_status(error=str(error), sequence=sequence))
+                    self._publish(self._state(error=str(error)))
 
     # ---------------------------------------------------------------------- without the page
 
@@ -285,9 +373,16 @@ def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
     return kept, KEPT
 
 
-def _status(*, error: str = "", notice: str = "", sequence: int = 0) -> dict[str, Any]:
-    status: Status = {"error": error, "notice": notice, "sequence": sequence, "measuring": None}
-    return {**status}
+def _weakly(widget: Talaria) -> Callable[[Event], None]:
+    """Tells a widget as long as it lives."""
+    alive = weakref.ref(widget)
+
+    def tell(event: Event) -> None:
+        found = alive()
+        if found is not None:
+            found._measured(event)
+
+    return tell
 
 
 def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:
