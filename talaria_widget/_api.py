@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from talaria_widget import pipeline
+from talaria_widget import here, pipeline
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
 from talaria_widget.hardware import device as read_device
@@ -61,23 +61,27 @@ def analyze(
     Args:
         model: as for `capture`.
         inputs: as for `capture`.
-        device: a name from `devices()`, a path to a `.toml`, a `Device`, or `None` for the
-            default.
+        device: a name from `devices()`, a path to a `.toml`, a `Device`, or `None` for
+            "onnxruntime-cpu": this machine, one thread, where the baseline and the recipe are
+            really run and timed (seconds; what was measured before is kept on disk).
         recipe: a `Recipe`, a mapping `{match: option}`, or `None` for the empty recipe.
 
     Returns:
-        The report; its `repr` is a table, `to_frame()` a row per task.
+        The report; its `repr` is a table, `to_frame()` a row per task. A model that cannot be
+        run here stays on the device with modelled figures, and `notes` says why.
 
     Raises:
         ValueError: an unknown device, or a rule that matches no layer; and as `capture`.
 
     Example:
         >>> from torch import nn
-        >>> report = analyze(nn.Linear(512, 512), recipe={"*": None})
+        >>> report = analyze(nn.Linear(512, 512), device="cpu-avx2", recipe={"*": None})
         >>> report.totals["macs"] == 512 * 512
         True
     """
-    return pipeline.analyze(model, inputs, read_device(device), mapping_or_recipe(recipe))
+    on, wanted = here.fitted(read_device(device)), mapping_or_recipe(recipe)
+    graph, origin = pipeline.read(model, inputs)
+    return here.report(graph, origin, on, wanted)
 
 
 def apply(
@@ -130,8 +134,12 @@ def show(
     *,
     device: str | Path | Device | None = None,
     recipe: Recipe | Mapping[Any, Any] | None = None,
+    measure: bool = True,
 ) -> Talaria:
     """The widget: the same report, to look at and to change by clicks.
+
+    On this machine (the default device) it shows modelled figures at once; measured ones
+    replace them as they arrive, with progress and a Stop. `w.wait()` waits for them.
 
     Args:
         model: as for `capture`.
@@ -139,6 +147,8 @@ def show(
         device: as for `analyze`.
         recipe: what to start from; `None` takes up the last recipe of the same live model,
             `Recipe({})` starts empty.
+        measure: whether to measure behind, where the device is this machine; `False` waits for
+            `w.measure()`.
 
     Returns:
         The widget, displayed when it ends a cell.
@@ -149,13 +159,13 @@ def show(
     """
     from talaria_widget import widget as widgets
 
-    on = read_device(device)
+    on = here.fitted(read_device(device))
     key = _identity(model)
-    graph = pipeline.capture(model, inputs)
+    graph, origin = pipeline.read(model, inputs)
     start, notice = mapping_or_recipe(recipe), ""
     if recipe is None and _last.get(key):
         start, notice = widgets.take_up(graph, on, _last[key])
-    view = widgets.Talaria(graph, on, start, notice=notice)
+    view = widgets.Talaria(graph, on, start, origin=origin, measure=measure, notice=notice)
     view._saved = _keeper(model, key)
     return view
 

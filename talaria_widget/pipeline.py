@@ -171,8 +171,3 @@ def report(compiled: Compiled, recipe: Recipe, measured: Measured | None = None)
     return reports.report(
         *parts, measured.whole(options), measured.observed, measured.remarks(options)
     )
-
-
-def analyze(model: object, inputs: Any, device: Device, recipe: Recipe) -> Report:
-    """All arrows in a row."""
-    return report(compile_for(capture(model, inputs), device, recipe), recipe)

@@ -52,6 +52,13 @@ class Behind:
             _kernel["stopped"] = False
         if self._now is not None and not _kernel["stopped"]:
             self._now.start()
+        else:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Keep no weights of the model while nothing is measured."""
+        if self._origin is not None:
+            self._origin.forget()
 
     def stop(self) -> None:
         """Stop, and stay so in this kernel until asked to measure."""

@@ -90,8 +90,7 @@ class Talaria(anywidget.AnyWidget):
         )
         self.on_msg(self._command)
         self._behind.want(self._now)
-        if measure:
-            self._behind.start()
+        self._behind.start() if measure else self._behind.let_go()
 
     # ------------------------------------------------------------- what the user reads and sets
 
