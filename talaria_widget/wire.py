@@ -147,9 +147,9 @@ class ChangeInfo(TypedDict):
 class ReportMeta(TypedDict):
     """What the recipe costs. Answers program `program`, recipe `recipe`, command `sequence`.
 
-    Blocks: int32 `choice` (W), `column` (R); uint8 `mixed` (R); float64 `memory_bytes` (R),
-    `weight_bytes` (W); casts as int32 `cast_tensor cast_source cast_target cast_row`. What rows
-    and casts cost is a matter of looking up the program's prices.
+    Blocks: int32 `choice` (W), `column` (R); uint8 `mixed` (R); float64 `memory_bytes` (R); casts
+    as int32 `cast_tensor cast_source cast_target cast_row`. What rows, weights and casts cost is
+    a matter of looking up the program's prices.
     Totals, baseline and estimated hold `latency_s energy_j latency_s_change` each with `_low` and
     `_high`, `size_bytes`, `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown.
     Totals are the best known, and `change` is theirs: where `measured`, of the whole really run, which `difference_s` sets against

@@ -1,7 +1,8 @@
 """Golden vectors of `evaluate`, read by the front end's test: `python tests/golden_vectors.py`.
 
 Synthetic prices reach every branch (mixed rows, glue, refusals, corrections, unknown prices,
-casts with either edge marked); two real programs keep them honest.
+casts with either edge marked, rows that give another precision than they take, buffers taken
+over, changes of every provenance); two real programs keep them honest.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def synthetic(seed: int, rows: int = 24) -> Compiled:
     if seed % 2:
         for part in (latency.point, latency.low, latency.high):
             part[3, :] = np.nan
+            part[4, 1] = np.nan  # unknown in one column alone: so is the change
     column_precision = np.array([0, 1, 0, 2, 2], np.int32)
     gives = np.tile(column_precision, (signatures, 1))
     gives[:, 3][rng.random(signatures) < 0.5] = 0  # takes int8, gives floats
@@ -178,6 +180,7 @@ def _case(compiled: Compiled, choice: Any, found: Evaluation) -> dict[str, Any]:
             "cast_source": found.casts.source.tolist(),
             "cast_target": found.casts.target.tolist(),
             "cast_row": found.casts.row.tolist(),
+            "cast_provenance": found.casts.provenance.tolist(),
             "cast_latency": _numbers(found.casts.latency.point),
             "corrections": list(found.corrections),
         },

@@ -11,7 +11,7 @@ export interface Fixture extends Omit<Traits, "_program" | "_report"> {
   _report: string;
 }
 
-type Blocks = Record<string, Float64Array | Int32Array | Uint8Array>;
+export type Blocks = Record<string, Float64Array | Float32Array | Int32Array | Uint8Array>;
 
 /** Packs a message as `wire.encode` does. */
 export function encode(meta: object, blocks: Blocks): DataView {
@@ -46,7 +46,6 @@ export function reportBlocks(choice: Int32Array, found: Evaluation): Blocks {
     column: found.column,
     mixed: found.mixed,
     memory_bytes: found.memory_bytes,
-    weight_bytes: found.weight_bytes,
     cast_tensor: found.casts.tensor,
     cast_source: found.casts.source,
     cast_target: found.casts.target,

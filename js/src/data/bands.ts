@@ -1,4 +1,4 @@
-/** Prices looked up for rows and casts, and sums over them. */
+/** Prices looked up for rows, weights and casts, and sums over them. */
 import type { Band, Casts, Program } from "./decode";
 
 /** What each row costs in its column. */
@@ -37,6 +37,17 @@ export function castPrices(
     }
   }
   return casts;
+}
+
+/** What each stored weight takes: by the column of the one that it follows. */
+export function weightBytes(program: Program, choice: Int32Array): Float64Array {
+  const { weight_leader, options } = program;
+  const bytes = new Float64Array(weight_leader.length);
+  for (let weight = 0; weight < bytes.length; weight++) {
+    const leader = weight_leader[weight];
+    bytes[weight] = program.weight_bytes[weight * options + (leader >= 0 ? choice[leader] : 0)];
+  }
+  return bytes;
 }
 
 /** A figure of each weight summed over the weights of each row. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { encode } from "../../dev/fake-model";
-import { decode } from "./decode";
+import { encode, reportBlocks, unpack } from "../../dev/fake-model";
+import { goldenFixture, goldenProgram } from "../../dev/golden";
+import { decode, decodeReport } from "./decode";
+import { evaluate, makePlan } from "./evaluate";
 
 const blocks = {
   a: Float64Array.of(1, Number.NaN),
@@ -33,5 +35,35 @@ describe("decode", () => {
     expect(() => decode(new DataView(whole.buffer, 0, 20))).toThrow("cut short");
     expect(() => decode(whole).block("d", Float64Array)).toThrow("lacks d");
     expect(() => decode(whole).block("a", Int32Array)).toThrow("lacks a");
+  });
+});
+
+describe("decodeReport", () => {
+  const program = goldenProgram("SmallNet");
+  const { meta } = decode<object>(unpack(goldenFixture("SmallNet")._report));
+
+  it.each([0, 1, 2])("looks up what option %i costs in every row", (option) => {
+    const choice = new Int32Array(program.weight_leader.length).fill(option);
+    const found = evaluate(makePlan(program), choice);
+    const { corrections, totals, unknown_rows } = found;
+    const changed = { ...meta, corrections, unknown_rows, estimated: totals };
+    const report = decodeReport(encode(changed, reportBlocks(choice, found)), program);
+    expect(report.choice).toEqual(choice);
+    expect(report.evaluation).toEqual(found);
+  });
+
+  it("tells the sum of rows from the best known totals", () => {
+    const view = unpack(goldenFixture("SmallNet")._report);
+    const { meta: plain, block } = decode<{ totals: object }>(view);
+    const blocks = reportBlocks(
+      block("choice", Int32Array),
+      decodeReport(view, program).evaluation,
+    );
+    const measured = { ...plain, totals: { ...plain.totals, latency_s: 1 }, measured: true };
+    const report = decodeReport(encode(measured, blocks), program);
+    expect(report.meta.totals.latency_s).toBe(1);
+    expect(report.evaluation.totals.latency_s).toBe(
+      decodeReport(view, program).evaluation.totals.latency_s,
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** Unpacks the messages that `wire.py` packs: a JSON header, then aligned little-endian blocks. */
 
 import type { BlockHeader, ProgramMeta, ReportMeta } from "../wire";
-import { castPrices, rowPrices, rowSums } from "./bands";
+import { castPrices, rowPrices, rowSums, weightBytes } from "./bands";
 
 export type Block = Float64Array | Float32Array | Int32Array | Uint8Array;
 
@@ -186,10 +186,11 @@ export function decodeReport(view: DataView, program: Program): Report {
   const { meta } = message;
   const i32 = (name: string) => message.block(name, Int32Array);
   const column = i32("column");
-  const weight_bytes = message.block("weight_bytes", Float64Array);
+  const choice = i32("choice");
+  const weight_bytes = weightBytes(program, choice);
   return {
     meta,
-    choice: i32("choice"),
+    choice,
     evaluation: {
       column,
       mixed: message.block("mixed", Uint8Array),

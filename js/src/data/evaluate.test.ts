@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { decodeProgram, type Evaluation } from "./decode";
+import { decodeProgram, type Evaluation, type Program } from "./decode";
 import { evaluate, makePlan } from "./evaluate";
 
 type Vector = (number | null)[];
@@ -20,10 +20,15 @@ interface Golden {
 
 const path = fileURLToPath(new URL("./evaluate.golden.json", import.meta.url));
 const golden = JSON.parse(readFileSync(path, "utf-8")) as Golden;
-const plans = golden.programs.map((text) => {
+const programs = golden.programs.map((text) => {
   const bytes = Uint8Array.from(Buffer.from(text, "base64"));
-  return makePlan(decodeProgram(new DataView(bytes.buffer)));
+  return decodeProgram(new DataView(bytes.buffer));
 });
+const plans = programs.map(makePlan);
+
+function givesOtherThanItTakes({ gives, column_precision, options }: Program): boolean {
+  return gives.some((precision, at) => precision !== column_precision[at % options]);
+}
 
 function flatten(found: Evaluation): Record<string, ArrayLike<number>> {
   return {
@@ -38,6 +43,7 @@ function flatten(found: Evaluation): Record<string, ArrayLike<number>> {
     cast_target: found.casts.target,
     cast_row: found.casts.row,
     cast_latency: found.casts.latency.point,
+    cast_provenance: found.casts.provenance,
     corrections: found.corrections,
   };
 }
@@ -52,6 +58,14 @@ describe("evaluate equals prices.evaluate", () => {
   it("has vectors to hold to", () => {
     expect(golden.cases.length).toBeGreaterThan(10);
     expect(Object.keys(golden.cases[0].expected)).toContain("cast_row");
+    expect(golden.cases.some(({ expected }) => expected.totals.latency_s_change === null)).toBe(
+      true,
+    );
+    expect(golden.cases.some(({ expected }) => expected.totals.latency_s_change === 1)).toBe(true);
+    expect(programs.some(({ tensor_reuse }) => tensor_reuse.some((reused) => reused >= 0))).toBe(
+      true,
+    );
+    expect(programs.some(givesOtherThanItTakes)).toBe(true);
   });
 
   it.each(golden.cases.map((vector, at) => ({ at, vector })))("case $at", ({ vector }) => {

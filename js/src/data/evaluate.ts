@@ -2,7 +2,7 @@
  * What a choice of options costs: the arithmetic of `talaria_widget/prices`, held equal by golden vectors.
  * Whatever does not depend on the choice is worked out once, in a `Plan`.
  */
-import { castPrices, knownSum, rowPrices, rowSums } from "./bands";
+import { castPrices, knownSum, rowPrices, rowSums, weightBytes } from "./bands";
 import { type Baseline, baselineOf, changeOf, held } from "./change";
 import type { Casts, Evaluation, Program, Totals } from "./decode";
 
@@ -154,16 +154,6 @@ function tensorPrecisions(program: Program, column: Int32Array): Int32Array {
     if (maker >= 0) precision[tensor] = gives[row_signature[maker] * options + column[maker]];
   }
   return precision;
-}
-
-function weightBytes(program: Program, choice: Int32Array): Float64Array {
-  const { weight_leader, options } = program;
-  const bytes = new Float64Array(weight_leader.length);
-  for (let weight = 0; weight < bytes.length; weight++) {
-    const leader = weight_leader[weight];
-    bytes[weight] = program.weight_bytes[weight * options + (leader >= 0 ? choice[leader] : 0)];
-  }
-  return bytes;
 }
 
 /** One per tensor and precision wanted of it that it does not have. */
