@@ -210,6 +210,24 @@ def test_stop_without_a_question_is_nothing(child: Child) -> None:
     assert child.ask("keep", 1) == [1]
 
 
+@posix
+def test_a_command_may_want_the_process_that_was_told_the_rest(child: Child) -> None:
+    child.ask("keep", "model")
+    assert child.ask("keep", 1, process=child.started) == ["model", 1]
+    loaded = child.started
+    child.stop()
+    with pytest.raises(Stopped):
+        child.ask("keep", 2, process=loaded)
+    assert child.ask("keep", "model") == ["model"]
+    with pytest.raises(ChildDied, match="between two commands"):
+        child.ask("keep", 2, process=loaded)
+    assert child.ask("keep", 2, process=child.started) == ["model", 2]
+    with pytest.raises(ChildDied):
+        child.ask("killed")
+    with pytest.raises(ChildDied, match="between two commands"):
+        child.ask("keep", 2, process=child.started)
+
+
 def test_two_threads_ask_one_after_the_other(child: Child) -> None:
     started = [ask_apart(child, "keep", i) for i in range(8)]
     for thread, _ in started:

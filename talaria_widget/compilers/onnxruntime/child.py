@@ -58,38 +58,51 @@ class Child:
         self._commands = commands
         self._asking = threading.Lock()
         self._changing = threading.RLock()
-        self._stops = 0
+        self._stops = self._stops_before = 0
         self._process: _Process | None = None
 
-    def ask(self, command: str, payload: Any = None, *, timeout_s: float = 600.0) -> Any:
+    def ask(
+        self,
+        command: str,
+        payload: Any = None,
+        *,
+        timeout_s: float = 600.0,
+        process: int | None = None,
+    ) -> Any:
         """What the process answers to a command.
 
+        Args:
+            command: its name.
+            payload: whatever can be pickled.
+            timeout_s: how long it may take.
+            process: what `started` was when the process was told what this command needs.
+
         Raises:
-            ChildDied: it ended amid the command, ran past `timeout_s` (it is then killed), or
-                could not be started.
+            ChildDied: it ended amid the command, ran past `timeout_s` (it is then killed),
+                could not be started, or is no longer the `process` asked for.
             ChildRefused: the command raised.
-            Stopped: `stop` was called meanwhile.
+            Stopped: `stop` was called meanwhile, or since that `process` was started.
         """
         frame = pack((command, payload))
         stops = self._stops
         with self._asking:
-            process = self._alive(stops)
+            asked = self._alive(stops, process)
             expired = threading.Event()
-            timer = threading.Timer(timeout_s, _expire, (process, expired))
+            timer = threading.Timer(timeout_s, _expire, (asked, expired))
             timer.daemon = True
             body = None
             try:
                 timer.start()
-                body = process.exchange(frame)
+                body = asked.exchange(frame)
             finally:
                 timer.cancel()
                 # Interrupted, it would give this answer to the next question.
                 if body is None:
-                    self._forget(process)
+                    self._forget(asked)
         if self._stops != stops:
             raise Stopped("measuring was stopped.")
         if body is None:
-            late = f"took more than {timeout_s:g} s" if expired.is_set() else process.ending()
+            late = f"took more than {timeout_s:g} s" if expired.is_set() else asked.ending()
             raise ChildDied(f"the measuring process {late} (command {command!r}).")
         done, result = unpack(body)
         if not done:
@@ -109,11 +122,16 @@ class Child:
         """As `stop`: nothing is left behind. The object may still be used."""
         self.stop()
 
-    def _alive(self, stops: int) -> _Process:
+    def _alive(self, stops: int, wanted: int | None) -> _Process:
         with self._changing:
             if self._stops != stops:
                 raise Stopped("measuring was stopped.")
-            if self._process is not None and self._process.runs():
+            runs = self._process is not None and self._process.runs()
+            if wanted is not None and not (runs and self.started == wanted):
+                if self._stops != self._stops_before:
+                    raise Stopped("measuring was stopped.")
+                raise ChildDied("the measuring process ended between two commands.")
+            if self._process is not None and runs:
                 return self._process
             if self._process is not None:
                 self._forget(self._process)
@@ -124,6 +142,7 @@ class Child:
             # Dropped without `close`, and at the interpreter's end, the process ends too.
             process.finalizer = weakref.finalize(self, process.end)
             self._process = process
+            self._stops_before = self._stops
             self.started += 1
             return process
 
