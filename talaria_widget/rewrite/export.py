@@ -1,4 +1,4 @@
-"""A PyTorch module as an ONNX model whose tensors keep the names of the module's parameters."""
+"""A PyTorch module as ONNX by torch's own exporter, with the names of the module's parameters."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from torch import nn
 
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.rewrite.draft import LARGEST_BYTES
+from talaria_widget.rewrite.exported import module_paths
 from talaria_widget.rewrite.norms import fold_norms
 from talaria_widget.rewrite.tidy import tidy
 
@@ -37,6 +38,17 @@ def export(
     Raises:
         UnsupportedModelError: a module in training mode, without weights in memory, over
             2 GiB, or one that cannot be copied or exported.
+    """
+    return fold_norms(exported(model, args, kwargs)[0])
+
+
+def exported(
+    model: nn.Module, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+) -> tuple[ModelProto, dict[str, str]]:
+    """The module as ONNX with its norms where they are, and each value's module path.
+
+    Raises:
+        UnsupportedModelError: as `export`.
     """
     _check(model)
     with _quiet():
@@ -64,7 +76,8 @@ def export(
             ) from error
         del program, duplicate
     named = _named(raw, model)
-    return fold_norms(tidy(named, _names(model)))
+    paths = module_paths(named)
+    return tidy(named, _names(model)), paths
 
 
 def _check(model: nn.Module) -> None:

@@ -1,0 +1,327 @@
+"""ATen calls as torch makes them, caught before any of them is decomposed, and written as nodes.
+
+Private torch: the only mode that the pre-dispatch key admits beside its own two is
+`SchemaCheckMode`, so this one says it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch._dispatch.python import enable_python_dispatcher
+from torch._ops import OpOverload, _set_mode_pre_dispatch, unset_mode_pre_dispatch
+from torch._subclasses.schema_check_mode import SchemaCheckMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from talaria_widget.frontends.torch.trace.shapes import Memo
+from talaria_widget.rewrite.lower.emit import CannotLower, Emit
+from talaria_widget.rewrite.lower.memory import META, Memory, Step, storage_key
+from talaria_widget.rewrite.lower.rules import RULES
+from talaria_widget.rewrite.lower.views import inverse
+
+Names = str | tuple[str | None, ...] | None
+LARGEST_FOLDED = 2**20
+"""Elements of a constant that is computed here; a larger one is left to the runtime."""
+_RESULTS = Memo()
+_NUMBERS = (int, float, bool)
+
+
+class Plan:
+    """What is known of an operator from its schema."""
+
+    __slots__ = ("composite", "factory", "functional", "may_alias", "random", "rule", "writes")
+
+    def __init__(self, function: OpOverload) -> None:
+        schema = function._schema
+        name = schema.name.partition("::")[2]
+        self.rule = RULES.get(function)
+        self.may_alias = any(item.alias_info is not None for item in schema.returns)
+        written = [
+            i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
+        ]
+        self.writes = bool(written)
+        self.functional = _functional(name, function) if written == [0] else None
+        self.random = torch.Tag.nondeterministic_seeded in function.tags
+        self.factory = not any("Tensor" in str(a.type) for a in schema.arguments)
+        self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(
+            function.name(), "CompositeImplicitAutograd"
+        )
+
+
+def _functional(name: str, function: OpOverload) -> OpOverload | None:
+    """The operator that gives anew what this one writes into its first argument."""
+    if not name.endswith("_"):
+        return None
+    packet = getattr(torch.ops.aten, name[:-1], None)
+    return None if packet is None else getattr(packet, function._overloadname, None)
+
+
+class Lowering(SchemaCheckMode):
+    """Writes each ATen call that happens under it, by a rule.
+
+    Args:
+        tail: what writes a call that no rule knows.
+    """
+
+    def __init__(self, tail: Callable[[Emit, Any, Any, Any, Any], Names]) -> None:
+        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)
+        self.memory = Memory(self._replay, inverse)
+        self.emit = self.memory.emit
+        self.unknown_shape: Callable[[], tuple[int, ...] | None] = lambda: None
+        self._plans: dict[OpOverload, Plan] = {}
+        self._tail = tail
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Private torch: else each call goes through the compiler, which is not even imported."""
+        return False
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Catch what is called in this block."""
+        with torch.no_grad(), enable_python_dispatcher(), self:
+            yield
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Write one call."""
+        plan = self._plans.get(func)
+        if plan is None:
+            plan = self._plans[func] = Plan(func)
+        args, kwargs = self._on_meta(args, kwargs or {})
+        if self._is_known(plan, args, kwargs):
+            folded, result = self._fold(func, plan, args, kwargs)
+            if folded:
+                return result
+        if plan.writes:
+            return self._write(func, plan, args, kwargs)
+        if plan.rule is None and plan.composite:
+            return self._decompose(func, args, kwargs)
+        return self._new(func, plan, args, kwargs)
+
+    def _decompose(self, func: Any, args: Any, kwargs: Any) -> Any:
+        _set_mode_pre_dispatch(self)
+        try:
+            return func.decompose(*args, **kwargs)
+        finally:
+            unset_mode_pre_dispatch(None, schema_check=True)
+
+    def _on_meta(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Arguments with a meta tensor for each real one."""
+
+        def stand_in(item: Any) -> Any:
+            if isinstance(item, torch.Tensor):
+                return item if item.is_meta else self.memory.twin_of(item)
+            if type(item) in (list, tuple):
+                return type(item)([stand_in(part) for part in item])
+            return META if isinstance(item, torch.device) else item
+
+        return tuple([stand_in(item) for item in args]), {
+            name: stand_in(item) for name, item in kwargs.items()
+        }
+
+    def _is_known(self, plan: Plan, args: Any, kwargs: Any) -> bool:
+        if plan.random:
+            return False
+        if plan.factory:
+            return True
+        for tensor in tensors(args, kwargs):
+            cell = self.memory.cell(tensor)
+            if cell.store.symbolic or cell.real is None:
+                return False
+        return True
+
+    def _fold(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> tuple[bool, Any]:
+        """Compute a call on known values; whether that was done, and the meta result."""
+        memory = self.memory
+        found = [memory.cell(tensor) for tensor in tensors(args, kwargs)]
+        reals = {id(cell.twin): cell.real for cell in found}
+        if plan.writes:
+            for cell in found:
+                if cell.label is not None:
+                    return False, None
+        twin = None
+        if plan.factory or plan.may_alias or plan.writes:
+            kwargs = {**kwargs, "device": META} if plan.factory else kwargs
+            with torch._C._DisablePythonDispatcher():
+                twin = func(*args, **kwargs)
+            if sum(t.numel() for t in tensors((twin,), {})) > LARGEST_FOLDED and not plan.may_alias:
+                return False, None
+        elif sum(cell.twin.numel() for cell in found) > LARGEST_FOLDED:
+            return False, None
+
+        def real(item: Any) -> Any:
+            if isinstance(item, torch.Tensor):
+                return reals.get(id(item), item)
+            if type(item) in (list, tuple):
+                return type(item)([real(part) for part in item])
+            return torch.device("cpu") if isinstance(item, torch.device) else item
+
+        with torch._C._DisablePythonDispatcher():
+            result = func(
+                *[real(item) for item in args], **{name: real(v) for name, v in kwargs.items()}
+            )
+        if plan.writes:
+            for cell in found[:1]:
+                cell.store.version += 1
+            return True, args[0]
+        step = Step(func, args, kwargs)
+        return True, self._pair(result, twin, found, step)
+
+    def _pair(self, result: Any, twin: Any, found: Any, step: Step) -> Any:
+        """The meta tensors of a folded result, each entered with its real one."""
+        if not isinstance(result, torch.Tensor):
+            twins = [None] * len(result) if twin is None else twin
+            paired = zip(result, twins, strict=True)
+            return type(result)(
+                [self._pair(r, t, found, replace(step, index=i)) for i, (r, t) in enumerate(paired)]
+            )
+        memory = self.memory
+        if twin is None:
+            twin = torch.empty_strided(
+                result.shape, result.stride(), dtype=result.dtype, device=META
+            )
+        if id(twin) in memory._cells:
+            return twin
+        key = storage_key(twin)
+        for cell in found:
+            if storage_key(cell.twin) == key:
+                memory.view(twin, cell, step, None).real = result
+                return twin
+        memory.fold(twin, result)
+        return twin
+
+    def _new(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+        """Write a call that writes nothing in place."""
+        twin = self._result(func, plan, args, kwargs)
+        names = self._names(func, plan, twin, args, kwargs)
+        if isinstance(twin, torch.Tensor):
+            self._bind(twin, names, Step(func, args, kwargs), args)
+        elif isinstance(twin, list | tuple):
+            for i, (part, name) in enumerate(zip(twin, names or (), strict=True)):
+                if part is not None:
+                    self._bind(part, name, Step(func, args, kwargs, i), args)
+        else:
+            raise CannotLower(f"{func} asks for data")
+        return twin
+
+    def _names(self, func: Any, plan: Plan, twin: Any, args: Any, kwargs: Any) -> Names:
+        if plan.rule is not None:
+            found: Names = plan.rule(self.emit, twin, *args, **kwargs)
+            return found
+        if plan.random:
+            raise CannotLower(f"{func} draws random numbers")
+        return self._tail(self.emit, func, twin, args, kwargs)
+
+    def _bind(self, twin: torch.Tensor, name: Any, step: Step, args: Any) -> None:
+        memory = self.memory
+        if id(twin) in memory._cells:
+            return
+        if storage_key(twin) in memory._stores:
+            key = storage_key(twin)
+            parent = next(t for t in tensors(args, {}) if storage_key(t) == key)
+            memory.view(twin, memory.cell(parent), step, name)
+        elif name is not None:
+            memory.enter(twin, name)
+
+    def _result(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+        """The meta result of a call; where only data tell its shape, as it was recorded."""
+        if plan.factory:
+            kwargs = {**kwargs, "device": META}
+        key = None if plan.may_alias else _RESULTS.key(func, args, kwargs)
+        if key is not None and (spec := _RESULTS.get(key)) is not None:
+            return _build(spec)
+        try:
+            with torch._C._DisablePythonDispatcher():
+                result = func(*args, **kwargs)
+        except (RuntimeError, NotImplementedError) as error:
+            shape = self.unknown_shape()
+            dtype = _DATA_SHAPED.get(func)
+            if shape is None or dtype is None:
+                raise CannotLower(f"{func} has no shape without data") from error
+            return torch.empty(shape, dtype=dtype(args), device=META)
+        if key is not None:
+            _RESULTS.put(key, result)
+        return result
+
+    def _write(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+        """Write a call that writes its first argument."""
+        if plan.functional is None or func in _REFUSED_WRITES:
+            raise CannotLower(f"{func} writes where it cannot be followed")
+        target = args[0]
+        shape, dtype = target.shape, target.dtype
+        functional = self._plans.get(plan.functional)
+        if functional is None:
+            functional = self._plans[plan.functional] = Plan(plan.functional)
+        if functional.rule is None and functional.composite:
+            made = self._decompose(plan.functional, args, kwargs)
+            name = self.memory.read(made)
+        else:
+            made = self._result(plan.functional, functional, args, kwargs)
+            found = self._names(plan.functional, functional, made, args, kwargs)
+            if not isinstance(found, str):
+                raise CannotLower(f"{func} writes more than one tensor")
+            name = found
+        if made.dtype is not dtype:
+            name = self.emit.as_type(name, dtype)
+        if made.shape != shape:
+            name = self.emit.op("Expand", name, self.emit.ints(shape))
+        self.memory.write(target, name)
+        return target
+
+    def _replay(self, step: Step, parent: torch.Tensor) -> str:
+        """A view made anew from what its parent is now."""
+        rule = RULES.get(step.function)
+        args = (parent, *step.args) if _is_geometry(step) else step.args
+        with torch._C._DisablePythonDispatcher():
+            twin = step.function(*args, **step.kwargs)
+        if rule is None:
+            names = self._tail(self.emit, step.function, twin, args, step.kwargs)
+        else:
+            names = rule(self.emit, twin, *args, **step.kwargs)
+        found = names if step.index is None else names[step.index]  # type: ignore[index]
+        assert isinstance(found, str)
+        return found
+
+
+def _is_geometry(step: Step) -> bool:
+    """Whether a step is the bare shape, stride and offset of a tensor that no call made."""
+    return not any(isinstance(item, torch.Tensor) for item in step.args)
+
+
+def tensors(args: Any, kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The tensors among arguments, lists of them included."""
+    found: list[torch.Tensor] = []
+    for item in (*args, *kwargs.values()):
+        if isinstance(item, torch.Tensor):
+            found.append(item)
+        elif type(item) in (list, tuple):
+            found += tensors(item, {})
+    return found
+
+
+def _build(spec: Any) -> Any:
+    if isinstance(spec, tuple | list):
+        return type(spec)([_build(item) for item in spec])
+    return None if spec is None else spec.build()
+
+
+_DATA_SHAPED: Mapping[Any, Callable[[Any], torch.dtype]] = {
+    torch.ops.aten.nonzero.default: lambda args: torch.int64,
+    torch.ops.aten.masked_select.default: lambda args: args[0].dtype,
+    torch.ops.aten.index.Tensor: lambda args: args[0].dtype,
+}
+_REFUSED_WRITES = frozenset(
+    getattr(torch.ops.aten, name).default
+    for name in ("resize_", "t_", "squeeze_", "unsqueeze_", "set_", "detach_")
+    if hasattr(getattr(torch.ops.aten, name), "default")
+) - {torch.ops.aten.detach_.default}

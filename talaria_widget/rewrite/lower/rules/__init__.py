@@ -1,0 +1,46 @@
+"""What each ATen operator is in ONNX: one table for each family.
+
+A rule gets the pen, the call's result on meta, and the call's arguments; it returns the name
+of what it wrote, or a tuple of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from talaria_widget.rewrite.lower.rules import (
+    activation,
+    attention,
+    conv,
+    creation,
+    elementwise,
+    indexing,
+    matmul,
+    norm,
+    pool,
+    recurrent,
+    reduction,
+    resize,
+    shape,
+)
+
+RULES: Mapping[Any, Any] = {
+    operator: rule
+    for family in (
+        activation,
+        attention,
+        conv,
+        creation,
+        elementwise,
+        indexing,
+        matmul,
+        norm,
+        pool,
+        recurrent,
+        reduction,
+        resize,
+        shape,
+    )
+    for operator, rule in family.RULES.items()
+}
