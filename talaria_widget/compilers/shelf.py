@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-BUSY_S = 2.0
+BUSY_S = 0.5
 USED_S = 3600
 """How old a time of use may grow before reading writes a new one."""
 _TABLE = """
     CREATE TABLE IF NOT EXISTS prices
-    (key TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL, used INTEGER NOT NULL)
+    (key TEXT PRIMARY KEY, used INTEGER NOT NULL, checksum INTEGER NOT NULL, value BLOB NOT NULL)
 """
+_INSERT = "INSERT OR REPLACE INTO prices (key, used, checksum, value) VALUES (?, ?, ?, ?)"
 _EVICT = """
     DELETE FROM prices
     WHERE rowid IN (SELECT rowid FROM prices ORDER BY used, rowid LIMIT ?)
@@ -37,7 +38,7 @@ def connect(path: Path) -> sqlite3.Connection:
         columns = shelf.execute("SELECT * FROM pragma_table_info('prices')").fetchall()
         if not columns:
             shelf.execute(_TABLE)
-        shelf.execute("SELECT key, value, checksum, used FROM prices LIMIT 1").fetchall()
+        shelf.execute("SELECT key, used, checksum, value FROM prices LIMIT 1").fetchall()
     except sqlite3.Error:
         shelf.close()
         raise
@@ -76,10 +77,10 @@ def write(shelf: sqlite3.Connection, values: Mapping[str, bytes], limit_bytes: i
     if sum(map(len, values.values())) > limit_bytes:
         return
     now = int(time.time())
-    rows = [(key, value, _checksum(key, value), now) for key, value in values.items()]
+    rows = [(key, now, _checksum(key, value), value) for key, value in values.items()]
     shelf.execute("BEGIN IMMEDIATE")
     with shelf:
-        shelf.executemany("INSERT OR REPLACE INTO prices VALUES (?, ?, ?, ?)", rows)
+        shelf.executemany(_INSERT, rows)
         while _used_bytes(shelf) > limit_bytes:
             count = shelf.execute("SELECT count(*) FROM prices").fetchone()[0]
             if not count:
