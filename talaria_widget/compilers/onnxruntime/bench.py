@@ -14,8 +14,9 @@ from talaria_widget.compilers.observed import Baseline, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import Passes, passes
 from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.commands import Building, Loading, Seen
-from talaria_widget.compilers.onnxruntime.forms import Edge, forms
-from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key, Table
+from talaria_widget.compilers.onnxruntime.forms import Edge
+from talaria_widget.compilers.onnxruntime.kernels import Kernel, Table
+from talaria_widget.compilers.onnxruntime.learning import compare, kernels_of
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
 from talaria_widget.compilers.onnxruntime.remembered import (
     baseline_from,
@@ -206,37 +207,14 @@ class Bench:
     def _learn(self, program: Program, unit: _Unit, chosen: set[str], seen: Seen) -> None:
         measured, _ = self._state()
         inputs = [value.name for value in self._source.skeleton.graph.input]
-        long = dict(enumerate(measured.seconds))
-        plain = file_nodes(self._source.skeleton)
-        nodes = measured.row_of_node
-        before, _ = forms(plain, seen.base, inputs, nodes)
-        after, edges = forms(seen.file, seen.built, inputs, nodes, long)
         static = _is_static(unit.option)
+        pair = compare(measured, file_nodes(self._source.skeleton), seen, inputs)
         if static:
-            self._edges = (self._edges + edges)[-MOST_EDGES:]
+            self._edges = (self._edges + list(pair.edges))[-MOST_EDGES:]
         if unit.every > 1:
             self._mixed += 1
-            return
-        times: dict[Key, list[tuple[float, float]]] = {}
-        integers: dict[Key, bool] = {}
-        for row, task in enumerate(program.tasks):
-            own = chosen.intersection(task.weights)
-            if row not in before or not (own or (static and not task.weights)):
-                continue
-            key = (task.signature, unit.option)
-            form = after.get(row)
-            is_same = form is not None and form.operators == before[row].operators
-            took = before[row].seconds if is_same else 0.0 if form is None else form.seconds
-            times.setdefault(key, []).append((before[row].seconds, took))
-            integers[key] = integers.get(key, False) or (form is not None and form.integers)
-        kernels = {
-            key: Kernel(
-                (max(sum(new for _, new in each), 1e-9) / sum(old for old, _ in each),),
-                integers[key],
-            )
-            for key, each in times.items()
-        }
-        self._table.add(kernels)
+        else:
+            self._table.add(kernels_of(program, pair, chosen, unit.option, static))
 
     def _refuse(self, program: Program, weight: str, option: Option, reason: str) -> None:
         found = [task.signature for task in program.tasks if weight in task.weights]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -12,19 +12,22 @@ from typing import Any
 
 from onnx import ModelProto
 
-from talaria_widget.compilers.observed import Node
+from talaria_widget.compilers.observed import Node, Timing
 from talaria_widget.compilers.onnxruntime.observing import watch
 from talaria_widget.compilers.onnxruntime.power import energy_j
 from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
 from talaria_widget.compilers.onnxruntime.sessions import open_session
 from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
-from talaria_widget.compilers.onnxruntime.timing import interleave, undisturbed
+from talaria_widget.compilers.onnxruntime.timing import Run, interleave, undisturbed
 from talaria_widget.recipe import Option
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.onnx import rewrite
 
 FATAL = "TALARIA_TEST_FATAL"
 """A weight that the process dies of when it is rewritten: how tests make the runtime crash."""
+
+TRIES, CALM = 3, 0.04
+"""A timing is tried so often until two halves of it lie no further apart than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def load(state: State, payload: Loading) -> None:
 def baseline(state: State, payload: float) -> Any:
     """For about `payload` seconds: the model as it is, twice in turns; its profile; its energy."""
     session, feed = state.kept["session"], state.kept["feed"]
-    one, other = interleave([lambda: session.run(None, feed)] * 2, payload / 2, 3)
+    one, other = _calmest([lambda: session.run(None, feed)] * 2, payload / 2, 3)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
         _take_turns([watched.run], payload / 2, 3)
@@ -124,7 +127,17 @@ def whole(state: State, payload: Building) -> Any:
     session = open_session(_build(state, payload).SerializeToString())
     feed = state.kept["feed"]
     runs = [lambda: state.kept["session"].run(None, feed), lambda: session.run(None, feed)]
-    return interleave(runs, payload.seconds, payload.rounds)
+    return _calmest(runs, payload.seconds, payload.rounds)
+
+
+def _calmest(runs: Sequence[Run], seconds: float, rounds: int) -> list[Timing]:
+    """Timings in turns; again where something disturbed them, and then the calmest."""
+    found: list[list[Timing]] = []
+    for _ in range(TRIES):
+        found.append(interleave(runs, seconds, rounds))
+        if max(timing.noise for timing in found[-1]) < CALM:
+            break
+    return min(found, key=lambda timings: max(timing.noise for timing in timings))
 
 
 def _build(state: State, payload: Building) -> ModelProto:

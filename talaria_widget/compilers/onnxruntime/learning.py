@@ -1,0 +1,95 @@
+"""What one sweep teaches: the ratio of each kernel, of a model built with one option throughout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from talaria_widget.compilers.observed import Node
+from talaria_widget.compilers.onnxruntime.commands import Seen
+from talaria_widget.compilers.onnxruntime.forms import Edge, Form, forms
+from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key
+from talaria_widget.compilers.onnxruntime.rows import Measured
+from talaria_widget.program import Program
+from talaria_widget.recipe import Option
+
+LEAST_S = 1e-9
+LARGEST_SHIFT = 2.0
+"""What a build changes beside its own rows may double or halve what these take, no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A baseline and a build in the same runs: their rows, and what ran between these.
+
+    `drift` is by how much more the whole changed, un-profiled, than the profile says.
+    """
+
+    before: Mapping[int, Form]
+    after: Mapping[int, Form]
+    edges_before: Sequence[Edge]
+    edges: Sequence[Edge]
+    drift: float
+
+
+def compare(measured: Measured, plain: Sequence[Node], seen: Seen, inputs: Sequence[str]) -> Pair:
+    """Lead what ran back to the rows; `plain` are the nodes of the baseline's file."""
+    long = dict(enumerate(measured.seconds))
+    before, edges_before = forms(plain, seen.base, inputs, measured.row_of_node)
+    after, edges = forms(seen.file, seen.built, inputs, measured.row_of_node, long)
+    profiled = sum(n.seconds for n in seen.built) / sum(n.seconds for n in seen.base)
+    return Pair(before, after, edges_before, edges, seen.built_s / seen.base_s / profiled)
+
+
+def kernels_of(
+    program: Program, pair: Pair, chosen: Collection[str], option: Option, static: bool
+) -> dict[Key, Kernel]:
+    """A kernel per signature that took the option, or follows its neighbours into integers.
+
+    Rows of one signature are taken together. A row that runs the same operators as before has
+    the ratio 1, whatever its clock said. Two estimates of the whole's change, by profile and
+    without, are equally good: half their difference goes to every kernel that changed.
+    """
+    times: dict[Key, list[float]] = {}
+    integers: Counter[Key] = Counter()
+    shift = 1.0 if static else _shift(program, pair, chosen)
+    for row, task in enumerate(program.tasks):
+        own = not set(chosen).isdisjoint(task.weights)
+        if row not in pair.before or not (own or (static and not task.weights)):
+            continue
+        key = (task.signature, option)
+        old, new = pair.before[row], pair.after.get(row, Form())
+        is_same = new.operators == old.operators
+        sums = times.setdefault(key, [0.0, 0.0])
+        sums[0] += old.seconds
+        sums[1] += old.seconds if is_same else new.seconds * shift * sqrt(pair.drift)
+        integers[key] += new.integers
+    return {
+        key: Kernel((max(new, LEAST_S) / max(old, LEAST_S),), integers[key] > 0)
+        for key, (old, new) in times.items()
+    }
+
+
+def _shift(program: Program, pair: Pair, chosen: Collection[str]) -> float:
+    """What a build changes in rows that it does not name, borne by those it names.
+
+    A weight that is no constant keeps its convolution, and the pool behind it, out of the
+    runtime's blocked layout.
+    """
+    beside = taken = 0.0
+    for row, task in enumerate(program.tasks):
+        if row not in pair.before:
+            continue
+        old, new = pair.before[row], pair.after.get(row, Form())
+        if not set(chosen).isdisjoint(task.weights):
+            taken += new.seconds
+        elif new.operators != old.operators:
+            beside += new.seconds - old.seconds
+    kinds = [Counter(edge.operator for edge in each) for each in (pair.edges_before, pair.edges)]
+    if kinds[0] != kinds[1]:
+        beside += sum(e.seconds for e in pair.edges) - sum(e.seconds for e in pair.edges_before)
+    if taken <= 0:
+        return 1.0
+    return min(max((taken + beside) / taken, 1 / LARGEST_SHIFT), LARGEST_SHIFT)
