@@ -216,6 +216,27 @@ def test_totals_are_of_the_measured_whole_and_the_difference_is_a_line_of_its_ow
     assert "no row bears" not in repr(modelled)
 
 
+def test_a_whole_that_is_its_rows_shows_no_difference() -> None:
+    modelled = analyzed({"*": INT8})
+    seconds = modelled.totals["latency_s"]
+    assert seconds is not None
+    report = timed(modelled, seconds * (1 + 1e-8))
+    assert report.difference_s == 0
+    assert "no row bears" not in repr(report)
+    assert "25th percentile of 24 runs." in repr(report)
+
+
+def test_what_noise_may_explain_is_no_difference() -> None:
+    def line(seconds: float) -> str:
+        lines = repr(timed(analyzed({"*": INT8}), seconds)).splitlines()
+        return next(found for found in lines if found.startswith("latency_s"))
+
+    assert "no difference: −3.0" in line(0.002 * 0.97)
+    assert "no difference" not in line(0.002 * 0.9)
+    assert "−10.0" in line(0.002 * 0.9)
+    assert "no difference" not in repr(analyzed({"fc": INT8}))
+
+
 def test_check_holds_the_measured_whole_against_the_target() -> None:
     report = timed(analyzed({"*": INT8}), 0.001)
     report.check({"latency_s": 0.00101})

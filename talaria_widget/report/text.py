@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 10
 STATIC_ROWS = 50
+NOTABLE = 1.05
+"""A measured gain smaller than this is no difference: the machine's own noise is of its size."""
 
 
 def as_text(report: Report) -> str:
@@ -90,14 +92,16 @@ def _width(report: Report) -> str:
 def _measured(report: Report) -> list[str]:
     """What the whole took beside the sum of its rows; nothing where it was not run."""
     difference, rows = report.difference_s, report.estimated["latency_s"]
-    if difference is None:
+    if not report.measured:
         return []
-    sign = "−" if difference < 0 else "+"
+    said = f"measured: {quantity(report.totals['latency_s'], 's')}, {report.latency_source}"
+    if not difference:
+        return [f"{said}."]
     share = change(rows, report.totals["latency_s"])
     return [
-        f"measured: {quantity(report.totals['latency_s'], 's')}, {report.latency_source}; rows, "
-        f"casts and corrections add up to {quantity(rows, 's')}, a difference of "
-        f"{sign}{quantity(abs(difference), 's')} ({share}) that no row bears."
+        f"{said}; rows, casts and corrections add up to {quantity(rows, 's')}, a difference of "
+        f"{'−' if difference < 0 else '+'}{quantity(abs(difference), 's')} ({share}) that no row "
+        "bears."
     ]
 
 
@@ -132,12 +136,17 @@ def _totals_table(report: Report) -> tuple[list[str], list[list[str]]]:
 
 
 def _change(report: Report, name: str) -> str:
-    """The change in percent; of latency with the band that a change has of its own."""
+    """The change in percent; of latency with the band that a change has of its own.
+
+    Where times are measured, what noise may explain is no difference.
+    """
     text = change(report.baseline[name], report.totals[name])
-    low, high = (report.totals.get(f"{name}_change_{end}") for end in ("low", "high"))
-    if low is None or high is None or low == high:
+    ratio, low, high = (report.totals.get(f"{name}_change{end}") for end in ("", "_low", "_high"))
+    if ratio is None or low is None or high is None or low == high:
         return text
-    return f"{text} ({change(1.0, low)} to {change(1.0, high)})"
+    text = f"{text} ({change(1.0, low)} to {change(1.0, high)})"
+    slight = max(ratio, 1 / ratio) < NOTABLE or low <= 1 <= high
+    return f"no difference: {text}" if slight and "measured" in report.provenance else text
 
 
 def _figure(report: Report, name: str) -> str:

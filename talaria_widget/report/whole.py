@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isclose
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from talaria_widget.choice import Choice, Refusal
 from talaria_widget.compilers.observed import Baseline, Whole
-from talaria_widget.graph import Graph
 from talaria_widget.prices import Evaluation, Ints, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Recipe
 from talaria_widget.report.columns import Column, columns
+from talaria_widget.report.notes import notes
 from talaria_widget.report.sources import Basis, energy_source, latency_source, of_sum
-from talaria_widget.report.targets import failures, left_out
+from talaria_widget.report.targets import failures
 from talaria_widget.report.text import as_html, as_text
 from talaria_widget.report.totals import (
     Run,
@@ -27,7 +28,6 @@ from talaria_widget.report.totals import (
     with_change,
     with_run,
 )
-from talaria_widget.tables import quantity
 
 if TYPE_CHECKING:
     import pandas
@@ -104,7 +104,10 @@ class Report:
         `None` where the whole was not measured, or no row's time is known.
         """
         total, rows = self.totals["latency_s"], self.estimated["latency_s"]
-        return total - rows if self.measured and total is not None and rows is not None else None
+        if not self.measured or total is None or rows is None:
+            return None
+        # Prices are rounded to float32, so that a whole shared out over rows sums up to nearly it.
+        return 0.0 if isclose(total, rows, rel_tol=1e-6) else total - rows
 
     @property
     def unknown_rows(self) -> int:
@@ -139,19 +142,7 @@ class Report:
     @property
     def notes(self) -> tuple[str, ...]:
         """Each approximation and invention, in a sentence."""
-        graph = self.program.graph
-        notes = [*self.remarks, *graph.assumed, *graph.notes, *self.choice.notes]
-        if graph.unused:
-            notes.append(_unused(graph))
-        if self.program.unsized:
-            missing = left_out(self, "size_bytes")
-            notes.append(f"the size {missing}, and is a lower bound.")
-        if np.isnan(self.prices.tensor_size).any():
-            notes.append("some shapes are unknown: peak memory is a lower bound.")
-        mixed = int(self.after.mixed.sum())
-        if mixed:
-            notes.append(f"{mixed} rows have weights of different options and run as the baseline.")
-        return tuple(notes)
+        return notes(self)
 
     @property
     def provenance(self) -> Basis:
@@ -244,18 +235,6 @@ class Report:
 
     def _repr_html_(self) -> str:
         return as_html(self)
-
-
-def _unused(graph: Graph) -> str:
-    """What exists and does not run, with its bytes where they are known."""
-    sizes = [graph.tensors[n].nbytes if n in graph.tensors else None for n in graph.unused]
-    known = sum(size or 0 for size in sizes)
-    shown = ", ".join(graph.unused[:3]) + (", ..." if len(graph.unused) > 3 else "")
-    held = f"; {quantity(known, 'B')}" if known and None not in sizes else ""
-    return (
-        f"{len(graph.unused)} weights exist and do not run with these inputs ({shown}{held}); they "
-        "are in no figure here."
-    )
 
 
 def time_coverage(prices: Prices, before: Evaluation) -> float | None:
