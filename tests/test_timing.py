@@ -22,7 +22,13 @@ from talaria_widget.compilers.onnxruntime.profiling import (
     read_profile,
 )
 from talaria_widget.compilers.onnxruntime.sessions import open_session, session_options
-from talaria_widget.compilers.onnxruntime.timing import interleave, kernel_s, noise, quantile
+from talaria_widget.compilers.onnxruntime.timing import (
+    against,
+    interleave,
+    kernel_s,
+    noise,
+    quantile,
+)
 
 
 class Clock:
@@ -105,6 +111,16 @@ def test_noise_is_about_what_two_figures_of_the_same_differ_by() -> None:
     root = [float(np.sqrt(np.mean(np.square(values)))) for values in (told, real)]
     # Of halves, so the square root of 2 larger; see its docstring.
     assert 1.0 < root[0] / root[1] < 2.0
+
+
+def test_what_slows_both_is_no_noise_of_their_ratio(clock: Clock) -> None:
+    runs = [
+        clock.run(name, lambda s=s: s * (1 + 0.01 * (clock.now - 100)))  # type: ignore[misc]
+        for name, s in (("a", 0.1), ("b", 0.2))
+    ]
+    first, second, ratio = against(runs[0], runs[1], 20.0, 20)
+    assert second.seconds / first.seconds == pytest.approx(2.0, rel=0.02)
+    assert ratio < 0.01 < min(first.noise, second.noise)
 
 
 def test_drift_is_noise() -> None:

@@ -38,6 +38,20 @@ def interleave(runs: Sequence[Run], seconds: float, rounds: int) -> list[Timing]
         One timing per run: the 25th percentile of all its runs, and as `noise` how far the
         figures of one half of the rounds lie from those of the other.
     """
+    return [_timing(rows) for rows in _take_turns(runs, seconds, rounds)]
+
+
+def against(base: Run, other: Run, seconds: float, rounds: int) -> tuple[Timing, Timing, float]:
+    """As `interleave` for two runs, and how far two ratios of them lie apart, as a share.
+
+    What slows both at once is noise of each and none of their ratio.
+    """
+    first, second = _take_turns([base, other], seconds, rounds)
+    return _timing(first), _timing(second), noise(second, first)
+
+
+def _take_turns(runs: Sequence[Run], seconds: float, rounds: int) -> list[list[list[float]]]:
+    """Seconds by run and round."""
     with undisturbed():
         bursts = [_burst(_warm(run)) for run in runs]
         taken: list[list[list[float]]] = [[] for _ in runs]
@@ -47,7 +61,7 @@ def interleave(runs: Sequence[Run], seconds: float, rounds: int) -> list[Timing]
             for i in order if len(taken[0]) % 2 == 0 else reversed(order):
                 times = _times(runs[i], bursts[i])
                 taken[i].append(times[1:] or times)
-    return [_timing(rows) for rows in taken]
+    return taken
 
 
 def kernel_s(run: Run, seconds: float = 8e-3) -> float:
@@ -75,12 +89,16 @@ def quantile(times: Sequence[float], share: float = QUANTILE) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
-def noise(rounds: Sequence[Sequence[float]]) -> float:
+def noise(rounds: Sequence[Sequence[float]], base: Sequence[Sequence[float]] = ()) -> float:
     """How far two figures of the same thing lie apart, as a share of it.
 
     The rounds are halved in several ways that take turns at different paces, and by first and
     last half, which sees drift; the root mean square of the differences. A half's figure
     wanders more than the whole's, by about the square root of 2: it is left on the safe side.
+
+    Args:
+        rounds: the times of each round.
+        base: those of another run in the same rounds; then the figure is the ratio to it.
     """
     count = len(rounds)
     if count < 2:
@@ -90,13 +108,15 @@ def noise(rounds: Sequence[Sequence[float]]) -> float:
     differences = []
     for half in halves:
         first, second = (
-            quantile(
-                [t for times, side in zip(rounds, half, strict=True) if side == s for t in times]
-            )
-            for s in (0, 1)
+            _figure(rounds, half, side) / (_figure(base, half, side) if base else 1.0)
+            for side in (0, 1)
         )
         differences.append(2 * (first - second) / (first + second))
     return math.sqrt(sum(d * d for d in differences) / len(differences))
+
+
+def _figure(rounds: Sequence[Sequence[float]], half: Sequence[int], side: int) -> float:
+    return quantile([t for times, s in zip(rounds, half, strict=True) if s == side for t in times])
 
 
 @contextmanager
