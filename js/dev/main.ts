@@ -1,11 +1,14 @@
-/** `?fixture=resnet&theme=dark&delay=50&answer=no&built`: one widget on one fixture. */
+/** `?fixture=resnet&measured=kernels&theme=dark&delay=50&answer=no&built`: one widget. */
 import type { AnyWidget } from "@anywidget/types";
-import { type FakeModel, type Fixture, fakeModel } from "./fake-model";
+import { type FakeModel, type Fixture, fakeModel, unpack } from "./fake-model";
+import { asMeasured, SKETCHES } from "./measured";
 
 declare global {
   interface Window {
     model: FakeModel;
     firstPaint: number;
+    /** The next state of a measurement, by the name of its sketch. */
+    advance: (sketch: string) => void;
   }
 }
 
@@ -13,9 +16,15 @@ const query = new URLSearchParams(location.search);
 document.body.dataset.jpThemeLight = String(query.get("theme") !== "dark");
 const fixtures = import.meta.glob<Fixture>("./fixtures/*.json", { import: "default" });
 const load = fixtures[`./fixtures/${query.get("fixture") ?? "resnet"}.json`];
-const fixture = await load();
+const plain = await load();
+const sketch = SKETCHES[query.get("measured") ?? ""];
+const fixture = sketch ? asMeasured(plain, sketch) : plain;
 const silent = query.get("answer") === "no";
 window.model = fakeModel(fixture, silent ? null : Number(query.get("delay") ?? 30));
+window.advance = (name) => {
+  const { _program, _report, _status } = asMeasured(plain, SKETCHES[name]);
+  window.model.receive({ _program: unpack(_program), _report: unpack(_report), _status });
+};
 const el = document.querySelector<HTMLElement>("#widget")!;
 el.style.width = query.has("width") ? `${query.get("width")}px` : "";
 const sources = import.meta.glob<{ default: AnyWidget }>([

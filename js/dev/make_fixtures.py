@@ -155,9 +155,21 @@ def resnet(device: str = "apple-a17-pro-ane", marked: bool = True) -> Any:
     return widget
 
 
+def here() -> Any:
+    """ResNet-50 on this machine, most of it in 8 bits."""
+    widget = talaria.show(ResNet().eval(), device="onnxruntime-cpu", recipe={})
+    widget.mark("*", talaria.Quantize(8, activations=talaria.Activations(8)))
+    widget.mark("layer1.*", None)
+    widget.mark("fc", talaria.Quantize(8))
+    widget.targets = {"size_bytes": 45e6, "latency_s": 8e-2}
+    widget.selection = ["layer4.1.conv1", "layer4.1.conv3", "layer4.2.conv1"]
+    return widget
+
+
 FIXTURES: dict[str, Callable[[], Any]] = {
     "resnet": resnet,
     "resnet-plain": lambda: resnet(marked=False),
+    "resnet-here": here,
     "resnet-stm32": lambda: resnet("stm32-h7", marked=False),
     "encoder": lambda: talaria.show(
         Encoder().eval(), torch.zeros(1, 128, dtype=torch.long), device="cpu-avx2"

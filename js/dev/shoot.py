@@ -38,6 +38,18 @@ def mark(page: Page) -> None:
     page.wait_for_timeout(600)
 
 
+def slower(page: Page) -> None:
+    """A click that nobody answers, on an option that is slower."""
+    page.get_by_test_id("option-button").click()
+    page.get_by_test_id("option-int8").click()
+    page.wait_for_timeout(200)
+
+
+def added(page: Page) -> None:
+    """The rows that the runtime put in."""
+    page.get_by_test_id("filter").fill("reorder")
+
+
 def gone(page: Page) -> None:
     """The kernel goes while a click waits."""
     mark(page)
@@ -68,6 +80,11 @@ def casts(page: Page) -> None:
 def recipe(page: Page) -> None:
     """The list of rules."""
     page.get_by_test_id("tab-recipe").click()
+
+
+def rules(page: Page) -> None:
+    """What the rules of the runtime add."""
+    page.locator(".rules button").click()
 
 
 def assumed(page: Page) -> None:
@@ -117,6 +134,29 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "repeats": (1040, "fixture=encoder", repeats),
     "repeats-narrow": (560, "fixture=encoder&theme=dark", repeats),
     "large": (1040, "fixture=large", still),
+    "here-modelled": (1040, "fixture=resnet-here&measured=modelled", still),
+    "here-waiting": (1040, "fixture=resnet-here&measured=waiting", still),
+    "here-baseline": (1040, "fixture=resnet-here&measured=baseline", still),
+    "here-kernels": (1040, "fixture=resnet-here&measured=kernels", still),
+    "here-kernels-dark": (1040, "fixture=resnet-here&measured=kernels&theme=dark", still),
+    "here-kernels-tabs": (740, "fixture=resnet-here&measured=kernels", still),
+    "here-kernels-narrow": (560, "fixture=resnet-here&measured=kernels", still),
+    "here-kernels-narrowest": (400, "fixture=resnet-here&measured=kernels", still),
+    "here-recipe": (1040, "fixture=resnet-here&measured=recipe", recipe),
+    "here-done": (1040, "fixture=resnet-here&measured=done", still),
+    "here-done-dark": (1040, "fixture=resnet-here&measured=done&theme=dark", still),
+    "here-done-wide": (1400, "fixture=resnet-here&measured=done", still),
+    "here-done-narrow": (560, "fixture=resnet-here&measured=done", still),
+    "here-done-narrowest": (400, "fixture=resnet-here&measured=done", still),
+    "here-partly": (1040, "fixture=resnet-here&measured=partly", menu),
+    "here-partly-dark": (1040, "fixture=resnet-here&measured=partly&theme=dark", menu),
+    "here-preview": (1040, "fixture=resnet-here&measured=done&answer=no", slower),
+    "here-stopped": (1040, "fixture=resnet-here&measured=stopped", still),
+    "here-failed": (1040, "fixture=resnet-here&measured=failed", still),
+    "here-failed-narrow": (560, "fixture=resnet-here&measured=failed", still),
+    "here-rules": (1040, "fixture=resnet-here&measured=done", rules),
+    "here-added": (1040, "fixture=resnet-here&measured=done", added),
+    "here-large": (1040, "fixture=large&measured=kernels", still),
 }
 
 

@@ -58,7 +58,7 @@ def test_the_quickstart_by_hand(open_notebook: OpenNotebook) -> None:
     widget.row(widget.names()[0]).click()
     notebook.page.keyboard.press("ControlOrMeta+a")
     widget.choose("int8 w+a")
-    expect(widget.part("total-latency_s")).to_contain_text("−")
+    expect(widget.part("total-latency_s")).to_contain_text("faster")
     widget.wait()
     after = notebook.kernel.value("dict(w.report.totals)")
     for total in TOTALS:

@@ -205,12 +205,11 @@ export function times(factor: number): string {
   return `${plain(factor, factor < 9.995 ? 2 : factor < 99.95 ? 1 : 0)}×`;
 }
 
-/** A band of factors: `1.3–1.5×`, finer where it is narrow. */
+/** A band of factors: `1.3–1.5×`; where that is too coarse to be one, `±2 %`. */
 export function timesRange(low: number, high: number): string {
-  const rough = plain(low, 1) === plain(high, 1) || high - low < 0.15;
-  const decimals = rough ? 2 : high < 99.95 ? 1 : 0;
+  const decimals = high < 99.95 ? 1 : 0;
   const [from, to] = [plain(low, decimals), plain(high, decimals)];
-  return from === to ? `${to}×` : `${from}–${to}×`;
+  return from === to ? spread(low, (low + high) / 2, high) : `${from}–${to}×`;
 }
 
 export function plural(count: number, noun: string): string {

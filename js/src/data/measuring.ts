@@ -15,7 +15,7 @@ const TEXTS: Record<Measuring["state"], string> = {
   baseline: "Measuring the baseline",
   kernels: "Pricing kernels",
   recipe: "Building and timing the recipe",
-  done: "Measured",
+  done: "",
   stopped: "Stopped measuring",
   failed: "Measuring failed.",
 };
@@ -53,12 +53,13 @@ function sentence(text: string): string {
 
 /**
  * The same for a screen reader, which is not to be interrupted at every kernel: it changes with
- * the state and with every quarter.
+ * the state and with every quarter. A failure is an alert of its own.
  */
 export function spokenOf(measuring: Measuring | null): string {
   if (!measuring) return "";
   const done = progressOf(measuring);
-  if (measuring.state === "failed") return `${lineOf(measuring)} Figures are modelled.`;
+  if (measuring.state === "failed") return "";
+  if (measuring.state === "done") return "Measured";
   if (!running(measuring) || done === null || measuring.state !== "kernels") {
     return TEXTS[measuring.state];
   }

@@ -58,12 +58,17 @@ export function priceMenu(plan: Plan, choice: Int32Array, rows: readonly number[
   });
 }
 
-/** Why none of a row's weights can take an option: 0 some can, -1 it has none. */
+/** Why neither a row nor any of its weights can take an option: 0 some can, -1 it has none. */
 export function refusalOf(plan: Plan, row: number, option: number): number {
   const { program, leaderStart, leaders } = plan;
   const start = leaderStart[row];
   const end = leaderStart[row + 1];
   if (start === end) return -1;
+  const price = program.row_signature[row] * program.options + option;
+  // A kernel that the runtime refused has a reason and no price.
+  if (program.refusal[price] && Number.isNaN(program.latency.point[price])) {
+    return program.refusal[price];
+  }
   let found = 0;
   for (let at = start; at < end; at++) {
     const reason = program.weight_refusal[leaders[at] * program.options + option];

@@ -5,11 +5,13 @@ describe("a change of latency", () => {
   it("is a factor with its own band", () => {
     expect(speedOf({ ratio: 1 / 1.38, low: 1 / 1.52, high: 1 / 1.27 }, true)).toEqual({
       text: "1.38× faster",
+      brief: "1.38×",
       band: "1.3–1.5×",
       tone: "better",
     });
     expect(speedOf({ ratio: 1.2, low: 1.1, high: 1.3 }, true)).toEqual({
       text: "1.20× slower",
+      brief: "0.83×",
       band: "1.1–1.3×",
       tone: "worse",
     });

@@ -21,6 +21,8 @@ export interface Cell {
   standing: Standing;
   explained: string;
   delta: string;
+  /** The change where there is little room. */
+  brief: string;
   tone: Speed["tone"];
   /** Beside the change: its band, or what it was. */
   aside: string;
@@ -54,6 +56,9 @@ export function asTotals(found: Record<string, number | null>): Totals {
   return Object.fromEntries(entries) as Totals;
 }
 
+/** A band wider than this share of its figure makes a fourth digit meaningless. */
+const FINE = 0.01;
+
 /** While the page previews, every figure is a sum of rows: no measured whole stands beside it. */
 export function totalCells(shown: Shown): Cell[] {
   const preview = shown.candidate !== null || shown.previewing;
@@ -79,7 +84,7 @@ export function totalCells(shown: Shown): Cell[] {
     const cell = {
       ...metric,
       value,
-      text: parts(value, unit),
+      text: parts(value, unit, high - low > FINE * value ? 3 : 4),
       before,
       present: preview ? present[key] : value,
       low,
@@ -91,19 +96,22 @@ export function totalCells(shown: Shown): Cell[] {
       unknown,
       previewed,
     };
-    const moved = key === "latency_s" ? speed : shareOf(before, value);
+    // Energy that follows from latency is no better known than it.
+    const follows = key === "energy_j" && standing !== "measured" && speed.text === "no difference";
+    const moved = key === "latency_s" || follows ? speed : shareOf(before, value);
     const since = shown.candidate && previewed ? present[key] : before;
     const word = shown.candidate && previewed ? "now" : "from";
     const still = moved.text === "unchanged";
     return {
       ...cell,
       delta: moved.text,
+      brief: moved.brief,
       tone: moved.tone,
       aside: still
         ? ""
         : word === "from" && moved.band
           ? moved.band
-          : `${word} ${inUnit(since, cell.text.unit, unit)}`,
+          : `${word} ${inUnit(since, cell.text, unit)}`,
       history: still
         ? ""
         : [
@@ -130,12 +138,13 @@ function changeOf(sum: Totals): ChangeInfo {
 function shareOf(before: number, after: number): Speed {
   const text = change(before, after);
   const same = text === "unchanged" || text === "?";
-  return { text, band: "", tone: same ? "" : after < before ? "better" : "worse" };
+  return { text, brief: text, band: "", tone: same ? "" : after < before ? "better" : "worse" };
 }
 
-function inUnit(value: number, shown: string, unit: string): string {
-  const { number, unit: own } = parts(value, unit);
-  return own === shown ? number : `${number} ${own}`;
+function inUnit(value: number, shown: Cell["text"], unit: string): string {
+  const digits = shown.number.replace(/\D/g, "").length;
+  const { number, unit: own } = parts(value, unit, Math.max(3, digits));
+  return own === shown.unit ? number : `${number} ${own}`;
 }
 
 function noteOf({ unknown, unit, low, value, high, target }: Omit<Cell, Words>): string {
@@ -145,7 +154,7 @@ function noteOf({ unknown, unit, low, value, high, target }: Omit<Cell, Words>):
   return range(low, high, unit) + (width && ` (${width})`);
 }
 
-type Words = "delta" | "tone" | "aside" | "history" | "note";
+type Words = "delta" | "brief" | "tone" | "aside" | "history" | "note";
 
 /** The line that sets the whole, where it was measured, against the sum of its rows. */
 export interface Ledger {

@@ -14,7 +14,6 @@ import {
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { running } from "../data/measuring";
 import { agree, type Mark, type Metric, withMarks } from "../data/preview";
-import { asTotals } from "../data/totals";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
@@ -32,13 +31,6 @@ interface Pending {
 
 /** A command before it has its number. */
 type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
-
-/** The rows' own sum as the evaluation's totals: what was measured as a whole stands in `meta`. */
-function readReport(view: DataView, program: Program): Report {
-  const report = decodeReport(view, program);
-  const totals = asTotals(report.meta.estimated);
-  return { ...report, evaluation: { ...report.evaluation, totals } };
-}
 
 type Said = Pick<Status, "error" | "notice" | "sequence">;
 
@@ -274,7 +266,7 @@ export class TalariaState {
     const program =
       views.program === this.#views.program ? this.program : decodeProgram(views.program);
     const known = program === this.program && views.report === this.#views.report;
-    const report = known ? this.report : readReport(views.report, program);
+    const report = known ? this.report : decodeReport(views.report, program);
     if (report.meta.program !== program.meta.revision) return;
     const waits = program === this.program && this.#marks.length > 0;
     const foreseen = waits ? { choice: this.choice, evaluation: this.now } : null;
