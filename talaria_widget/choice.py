@@ -38,8 +38,9 @@ class Choice:
     hits: tuple[tuple[int, ...], ...]
 
 
-Form = tuple[tuple[int, ...] | None, str, int, frozenset[str]]
-"""Shape, dtype, output axis and kinds of users: weights alike in these take the same options."""
+Form = tuple[tuple[int, ...] | None, str, int, frozenset[str], frozenset[str]]
+"""Shape, dtype, output axis, kinds of users and words of the recurrent ones: weights alike in
+these take the same options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def index(graph: Graph) -> Index:
 
 def _form(graph: Graph, weight: str, users: Collection[int]) -> Form:
     tensor = graph.tensors[weight]
-    return tensor.shape, tensor.dtype, axis(tensor), frozenset(graph.ops[i].kind for i in users)
+    kinds = frozenset(graph.ops[i].kind for i in users)
+    return tensor.shape, tensor.dtype, axis(tensor), kinds, recurrent_words(graph, users)
 
 
 def _enclosing_classes(path: str, modules: Mapping[str, str]) -> tuple[str, ...]:
@@ -173,13 +175,18 @@ def refusal(form: Form, option: Option, device: Device) -> str:
         return ""
     if entry.reason:
         return entry.reason
-    shape, dtype, channel_axis, kinds = form
+    shape, dtype, channel_axis, kinds, words = form
     if not kinds <= entry.kinds:
         return entry.kinds_reason or f"not for {', '.join(sorted(kinds - entry.kinds))}"
     if shape is None:
         return "the shape of this weight is unknown"
     kind = main_kind(kinds)
-    return storage.refusal(device.container, shape, dtype, channel_axis, kind, option) or ""
+    return storage.refusal(device.container, shape, dtype, channel_axis, kind, option, words) or ""
+
+
+def recurrent_words(graph: Graph, users: Collection[int]) -> frozenset[str]:
+    """The words of the recurrent ops among these: containers differ by them."""
+    return frozenset(graph.ops[i].word for i in users if graph.ops[i].kind == "recurrent")
 
 
 def axis(tensor: Tensor) -> int:

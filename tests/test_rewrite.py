@@ -438,7 +438,8 @@ class TestArchitectures:
 class TestOtherForms:
     def test_blocks_by_hand(self) -> None:
         row = np.array([[-8, 4, 1, 0] + [0] * 12 + [2, -1]], np.float32)
-        packed, scales = pack_blocks(row, 4, 16)
+        packed, scales, zeros = pack_blocks(row, 4, 16)
+        assert zeros is None
         assert scales.tolist() == [[1.0, -0.25]]
         assert packed.shape == (1, 2, 8)
         assert packed[0, 0, :2].tolist() == [0 | 12 << 4, 9 | 8 << 4]
@@ -458,6 +459,40 @@ class TestOtherForms:
         assert written.tensor_bytes == written.stored_bytes["weight"] + 4 * 24
         assert kernels(written.model, tmp_path)["MatMulNBits"] == 1
         assert compare(proto, written.model, {"x": x}) < (0.2 if bits == 4 else 0.02)
+
+    @pytest.mark.parametrize("bits", [4, 8])
+    def test_blocks_with_zero_points(self, bits: int) -> None:
+        proto = linear_model(96, (3,))
+        x = np.random.default_rng(1).normal(size=(3, 96)).astype(np.float32)
+        option = Quantize(bits, granularity="block", block_size=32, symmetric=False)
+        shifted = Draft(proto)
+        shifted.replace("weight", shifted.array("weight") + np.float32(4))
+        model = shifted.finish()
+        written = rewrite(model, {"weight": option})
+        assert written.stored_bytes == {
+            "weight": weight_bytes("onnxruntime", (24, 96), "float32", 0, "linear", option)
+        }
+        assert compare(model, written.model, {"x": x}) < (0.1 if bits == 4 else 0.01)
+
+    def test_int8_with_zero_points_is_finer_where_weights_have_one_sign(self) -> None:
+        proto = linear_model(64, (3,))
+        x = np.random.default_rng(1).normal(size=(3, 64)).astype(np.float32)
+        draft = Draft(proto)
+        draft.replace("weight", np.abs(draft.array("weight")))
+        model = draft.finish()
+        off = [
+            difference_unfused(model, rewrite(model, {"weight": option}).model, {"x": x})
+            for option in (INT8, Quantize(8, symmetric=False))
+        ]
+        assert off[1] < 0.75 * off[0]
+
+    def test_blocks_of_a_gemm_with_factors(self) -> None:
+        proto = linear_model(64, (3,))
+        proto.graph.node[0].attribute.append(helper.make_attribute("alpha", 0.5))
+        proto.graph.node[0].attribute.append(helper.make_attribute("beta", 3.0))
+        x = np.random.default_rng(1).normal(size=(3, 64)).astype(np.float32)
+        written = rewrite(proto, {"weight": Quantize(8, granularity="block")})
+        assert compare(proto, written.model, {"x": x}) < 0.02
 
     def test_blocks_of_a_convolution_are_refused(self, resnet: Any) -> None:
         with pytest.raises(ValueError, match=r"'stem.weight' in blocks: .* Conv"):
@@ -482,13 +517,13 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "option",
         [
-            Quantize(8, activations=Activations(8, dynamic=True)),
             Quantize(8, activations=Activations(16)),
-            Quantize(8, symmetric=False),
+            Quantize(8, symmetric=False, activations=Activations(8)),
             Quantize(4),
+            Quantize(4, granularity="block", activations=Activations(8)),
         ],
     )
-    def test_options_not_yet_written(self, resnet: Any, option: Option) -> None:
+    def test_options_that_cannot_be_written(self, resnet: Any, option: Option) -> None:
         with pytest.raises(ValueError, match="apply cannot write Quantize") as caught:
             rewrite(resnet[2], {"fc.weight": option})
         assert repr(option) in str(caught.value)
@@ -504,7 +539,7 @@ class TestRefusals:
 
     def test_recurrent_weights(self) -> None:
         proto = export(nn.LSTM(4, 3).eval(), (torch.randn(2, 1, 4),))
-        with pytest.raises(ValueError, match="'weight_ih_l0' yet: it belongs to a recurrent"):
+        with pytest.raises(ValueError, match="'weight_ih_l0' so: it belongs to a recurrent"):
             rewrite(proto, {"weight_ih_l0": INT8})
 
     def test_calibration_without_inputs(self, resnet: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -50,8 +51,8 @@ class TestOnnxRuntime:
         other_axis = weight_bytes("onnxruntime", (128, 256), "float32", 1, "linear", Quantize(8))
         assert other_axis == 128 * 256 + 5 * 256
 
-    def test_a_dynamic_convolution_and_an_embedding_have_one_scale(self) -> None:
-        assert conv("onnxruntime", DYNAMIC) == 64 * 32 * 9 + 5
+    def test_a_dynamic_convolution_has_one_zero_point_and_an_embedding_one_scale(self) -> None:
+        assert conv("onnxruntime", DYNAMIC) == 64 * 32 * 9 + 4 * 64 + 1
         assert linear("onnxruntime", DYNAMIC) == 256 * 128 + 5 * 256
         table = weight_bytes("onnxruntime", (1000, 64), "float32", 0, "embedding", Quantize(8))
         assert table == 1000 * 64 + 5
@@ -156,6 +157,9 @@ class TestTensorFlowLite:
         ("onnxruntime", "linear", (64, 64), Quantize(4), "only in blocks"),
         ("onnxruntime", "linear", (64, 64), Quantize(6), "only in blocks"),
         ("onnxruntime", "norm", (64,), Quantize(8), "not compressed"),
+        ("onnxruntime", "linear", (4, 64, 64), DYNAMIC, "two axes"),
+        ("onnxruntime", "conv_transpose", (64, 64, 2, 2), DYNAMIC, "no transposed convolution"),
+        ("onnxruntime", "linear", (64, 64), replace(STATIC, symmetric=False), "symmetric weights"),
         ("coreml", "linear", (64, 64), Quantize(6), "4 or 8 bits"),
         ("coreml", "linear", (64, 64), Cast("bfloat16"), "no bfloat16"),
         ("coreml", "linear", (64, 64), DYNAMIC, "calibration"),
@@ -175,6 +179,22 @@ def test_refusals(
     assert reason in why
     default = weight_bytes(container, shape, "float32", 0, kind, None)
     assert weight_bytes(container, shape, "float32", 0, kind, option) == default
+
+
+@pytest.mark.parametrize("option", [Cast("float32"), STATIC, DYNAMIC, BLOCKS])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_only_single_precision_is_converted_for_onnx_runtime(dtype: str, option: Option) -> None:
+    why = refusal("onnxruntime", (64, 64), dtype, 0, "linear", option)
+    assert why == f"it is stored as {dtype}, and only float32 is converted"
+    assert refusal("onnxruntime", (64, 64), "float16", 0, "linear", Quantize(8)) is None
+    assert refusal("onnxruntime", (64, 64), "float16", 0, "linear", Cast("float16")) is None
+    assert refusal("onnxruntime", (64, 64), "float64", 0, "linear", Quantize(8)) is not None
+
+
+def test_of_recurrent_layers_only_an_lstm_has_integers() -> None:
+    form = ("onnxruntime", (64, 16), "float32", 0, "recurrent", DYNAMIC)
+    assert refusal(*form, frozenset({"lstm"})) is None
+    assert "no GRU in integers" in str(refusal(*form, frozenset({"gru"})))
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talaria_widget import storage
+from talaria_widget.choice import recurrent_words
 from talaria_widget.graph import FLOATING
 from talaria_widget.hardware import MenuOption
 from talaria_widget.program import Program, StoredWeight
@@ -38,17 +39,17 @@ def table(program: Program, lines: Sequence[MenuOption]) -> Table:
     nbytes = np.zeros((len(weights), len(lines)))
     refusal = np.zeros((len(weights), len(lines)), np.uint8)
     leader = np.full(len(weights), -1, np.int32)
-    kinds = _kinds(program)
+    users = _users(program)
     known: dict[tuple[object, ...], tuple[list[float], list[str]]] = {}
     for i, weight in enumerate(weights):
         if weight.leader is not None and _floating(weights[number[weight.leader]]):
             leader[i] = number[weight.leader]
-        used = kinds.get(weight.name, frozenset({weight.kind}))
+        used = users.get(weight.name, (frozenset({weight.kind}), frozenset()))
         role = "main" if weight.leader == weight.name else "other" if weight.leader is None else ""
         form = (weight.shape, weight.dtype, weight.channel_axis, weight.kind, weight.nbytes)
         key = (*form, used, role)
         if key not in known:
-            known[key] = _one(program.device.container, weight, used, role, lines)
+            known[key] = _one(program.device.container, weight, *used, role, lines)
         sizes, why = known[key]
         nbytes[i] = sizes
         for column, reason in enumerate(why):
@@ -66,18 +67,24 @@ def _floating(weight: StoredWeight) -> bool:
     return weight.dtype in FLOATING
 
 
-def _kinds(program: Program) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for op in program.graph.ops:
+def _users(program: Program) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    """The kinds of the ops that use each weight, and the words of the recurrent ones."""
+    found: dict[str, set[int]] = {}
+    ops = program.graph.ops
+    for i, op in enumerate(ops):
         for name in () if op.is_view else op.weights:
-            found.setdefault(name, set()).add(op.kind)
-    return {name: frozenset(kinds) for name, kinds in found.items()}
+            found.setdefault(name, set()).add(i)
+    return {
+        name: (frozenset(ops[i].kind for i in used), recurrent_words(program.graph, used))
+        for name, used in found.items()
+    }
 
 
 def _one(
     container: str,
     weight: StoredWeight,
     kinds: frozenset[str],
+    words: frozenset[str],
     role: str,
     lines: Sequence[MenuOption],
 ) -> tuple[list[float], list[str]]:
@@ -89,7 +96,8 @@ def _one(
         if not reason and role == "main" and not kinds <= line.kinds:
             reason = line.kinds_reason or f"not for {', '.join(sorted(kinds - line.kinds))}"
         if not reason and role == "main":
-            reason = storage.refusal(container, shape, dtype, axis, kind, line.option) or ""
+            option = line.option
+            reason = storage.refusal(container, shape, dtype, axis, kind, option, words) or ""
         if reason or role == "other" or not _floating(weight):
             sizes.append(float(plain))
         elif role == "main":

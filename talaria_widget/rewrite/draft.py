@@ -201,7 +201,7 @@ class Draft:
         )
         made = {*self.stored, *(i.name for i in source.graph.input)}
         made |= {name for s in source.graph.sparse_initializer for name in (s.values.name,)}
-        graph.node.extend(_in_order(self.nodes, made))
+        graph.node.extend(in_order(self.nodes, made))
         return result
 
 
@@ -235,7 +235,7 @@ def _reads(node: NodeProto) -> Iterator[str]:
                 yield from _reads(inner)
 
 
-def _in_order(nodes: list[NodeProto], known: set[str]) -> list[NodeProto]:
+def in_order(nodes: list[NodeProto], known: set[str]) -> list[NodeProto]:
     """A stable order in which every value is made before it is read."""
     maker = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     done: set[int] = set()
@@ -264,6 +264,14 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
         if item.name == name:
             return helper.get_attribute_value(item)
     return default
+
+
+def copied_attributes(node: NodeProto) -> list[AttributeProto]:
+    """A node's attributes, for another node."""
+    copies = [AttributeProto() for _ in node.attribute]
+    for copy, item in zip(copies, node.attribute, strict=True):
+        copy.CopyFrom(item)
+    return copies
 
 
 def linear_domain(draft: Draft, *, per_axis: bool = False, half: bool = False) -> str:

@@ -13,6 +13,7 @@ from talaria_widget.rewrite.integers import (
     Floats,
     quantize_bias,
     quantize_weight,
+    weight_range,
     weight_scale,
     widen_for_bias,
 )
@@ -38,16 +39,19 @@ def store_integers(
         if place is not None:
             bias = draft.array(place[0].input[place[1]])
             scale = widen_for_bias(scale, bias.reshape(-1), input_scales[id(use.node)])
-    scale = scale.astype(values.dtype)
-    quantized = quantize_weight(values, scale, axis)
     zero = np.zeros(scale.shape, np.int8)
+    centred = getattr(weight.option, "symmetric", True)
+    if not centred:
+        scale, zero = weight_range(values, axis)
+    scale = scale.astype(values.dtype)
+    quantized = quantize_weight(values, scale, axis, None if centred else zero)
     steps = (draft.store(f"{name}_scale", scale), draft.store(f"{name}_zero_point", zero))
     stored = draft.store(f"{name}_quantized", quantized)
     parts[weight.name] = [stored, *steps]
     for use in weight.layers:
         _store_bias(draft, use, values.shape[use.axis or 0], scale, input_scales, parts)
     draft.drop(name)
-    _dequantize(draft, name, stored, steps, axis, values.ndim)
+    dequantize(draft, name, stored, steps, axis, values.ndim)
 
 
 def _store_bias(
@@ -81,7 +85,7 @@ def _store_bias(
     draft.add("DequantizeLinear", kept, node.input[slot], domain=domain, **axis)
 
 
-def _dequantize(
+def dequantize(
     draft: Draft, value: str, quantized: str, steps: tuple[str, str], axis: int | None, rank: int
 ) -> None:
     """Put floats back where they are read; turn and look up the integers, not the floats."""
@@ -92,7 +96,7 @@ def _dequantize(
             draft.add("Transpose", [quantized], turned, perm=list(order))
             draft.remove([node])
             moved = None if axis is None else order.index(axis)
-            _dequantize(draft, node.output[0], turned, steps, moved, rank)
+            dequantize(draft, node.output[0], turned, steps, moved, rank)
         elif node.op_type == "Gather" and (slot, rank) == (0, 2) and not attribute(node, "axis", 0):
             _look_up(draft, node.input[1], node.output[0], quantized, steps, axis)
             draft.remove([node])

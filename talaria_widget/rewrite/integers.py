@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 LARGEST = 127
 LARGEST_WITH_HEADROOM = 63
+UNSIGNED_ZERO = 128
 BIAS_LARGEST = 2.0**30
 
 
@@ -26,6 +27,18 @@ def weight_scale(values: NDArray[Any], axis: int | None, largest: int = LARGEST)
     return np.asarray(np.where(scale > 0, scale, np.float32(fallback)), dtype=np.float32)
 
 
+def weight_range(values: NDArray[Any], axis: int | None) -> tuple[Floats, NDArray[np.int8]]:
+    """Scale and zero point of the 256 steps from the smallest to the largest, 0 among them."""
+    others = None if axis is None else tuple(i for i in range(values.ndim) if i != axis)
+    wide = values.astype(np.float32)
+    low = np.minimum(wide.min(axis=others, initial=0.0), 0)
+    high = np.maximum(wide.max(axis=others, initial=0.0), 0)
+    scale = np.asarray((high - low) / 255, np.float32)
+    scale = np.asarray(np.where(scale > 0, scale, np.float32(1)), np.float32)
+    zero = np.clip(np.rint(-128 - low / scale), -128, 127)
+    return scale, np.asarray(zero, np.int8)
+
+
 def widen_for_bias(scale: Floats, bias: NDArray[Any], input_scale: np.float32) -> Floats:
     """Weight scales, raised where the int32 bias (in units of both scales) would overflow."""
     least = np.abs(bias) / (np.float64(input_scale) * BIAS_LARGEST)
@@ -34,12 +47,17 @@ def widen_for_bias(scale: Floats, bias: NDArray[Any], input_scale: np.float32) -
     return np.asarray(np.maximum(scale, least), dtype=np.float32)
 
 
-def quantize_weight(values: NDArray[Any], scale: Floats, axis: int | None) -> NDArray[np.int8]:
-    """Round to the nearest of -127 ... 127 steps of the scale."""
+def quantize_weight(
+    values: NDArray[Any], scale: Floats, axis: int | None, zero: NDArray[np.int8] | None = None
+) -> NDArray[np.int8]:
+    """Round to the nearest of -127 ... 127 steps of the scale; of -128 ... 127 around a zero."""
     shape = [1] * values.ndim
     if axis is not None:
         shape[axis] = -1
     steps = np.rint(values.astype(np.float32) / scale.reshape(shape))
+    if zero is not None:
+        steps = np.clip(steps + zero.astype(np.float32).reshape(shape), -128, 127)
+        return np.asarray(steps, dtype=np.int8)
     return np.asarray(np.clip(steps, -LARGEST, LARGEST), dtype=np.int8)
 
 

@@ -62,7 +62,8 @@ class Weight:
     """A weight to write anew: what the caller calls it, its tensor in the file, and its uses.
 
     `axis` has a scale per index, or one holds for all where it is `None`. `static`: the
-    activations around its layers are quantized too.
+    activations around its layers are quantized too, or with `dynamic` on every run.
+    `recurrent`: it ends in recurrent layers.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Weight:
     uses: tuple[Use, ...]
     axis: int | None
     static: bool = False
+    dynamic: bool = False
+    recurrent: bool = False
 
     @property
     def layers(self) -> list[Use]:
@@ -114,19 +117,20 @@ def channel_axis(found: list[Use]) -> int | None:
     return None if found and all(u.axis is not None for u in found) else 0
 
 
-def feeds_recurrent(draft: Draft, weight: str) -> bool:
-    """Whether a weight ends, rearranged or not, in a recurrent node."""
+def recurrent_nodes(draft: Draft, weight: str) -> list[NodeProto]:
+    """The recurrent nodes in which a weight ends, rearranged or not."""
     seen: set[str] = set()
+    found: dict[int, NodeProto] = {}
     waiting = [weight]
     while waiting:
         value = waiting.pop()
         seen.add(value)
         for node, _ in draft.readers(value):
             if node.op_type in RECURRENT:
-                return True
-            if node.op_type in MOVES:
+                found[id(node)] = node
+            elif node.op_type in MOVES:
                 waiting.extend(name for name in node.output if name not in seen)
-    return False
+    return list(found.values())
 
 
 def is_plain(node: NodeProto) -> bool:

@@ -105,9 +105,17 @@ def activation_bytes(container: str, option: Option) -> int:
 
 
 def refusal(
-    container: str, shape: Shape, dtype: str, channel_axis: int, kind: str, option: Option
+    container: str,
+    shape: Shape,
+    dtype: str,
+    channel_axis: int,
+    kind: str,
+    option: Option,
+    words: frozenset[str] = frozenset(),
 ) -> str | None:
     """Why the container cannot store a weight so, as the end of a sentence; `None` if it can.
+
+    `words` are the words of the ops that use it ("lstm", "gru"), where they are known.
 
     Raises:
         ValueError: An unknown container.
@@ -124,7 +132,7 @@ def refusal(
         return f"weights of kind {kind} are not compressed"
     if dtype not in FLOATING:
         return f"it is stored as {dtype} already"
-    return fmt.refuse(Weight(shape, dtype, channel_axis, kind), option)
+    return fmt.refuse(Weight(shape, dtype, channel_axis, kind, words), option)
 
 
 def _format(container: str) -> Format:

@@ -29,12 +29,12 @@ def _weight(weight: Weight, option: Option) -> int:
         row = blocks * (packed(size, option.bits) + 4)
         zeros = 0 if option.symmetric else packed(blocks, option.bits)
         return weight.channels * (row + zeros)
+    if is_dynamic(option) and weight.kind in ("conv", "conv_transpose"):
+        # ConvInteger takes one zero point; its sums are multiplied by a scale each: n + 4 C + 1.
+        return n + 4 * scales(weight, option) + 1
     # A float32 scale and an int8 zero point each: n + 5 C. An embedding has only one of each (a
-    # table that is a linear layer's weight too counts as that), and so has a ConvInteger.
-    is_single = weight.kind == "embedding" or (
-        is_dynamic(option) and weight.kind in ("conv", "conv_transpose")
-    )
-    return n + 5 * (1 if is_single else scales(weight, option))
+    # table that is a linear layer's weight too counts as that).
+    return n + 5 * (1 if weight.kind == "embedding" else scales(weight, option))
 
 
 def _follower(size: int, dtype: str, option: Option) -> int:
@@ -46,7 +46,7 @@ def _follower(size: int, dtype: str, option: Option) -> int:
 
 def _refuse(weight: Weight, option: Quantize | Cast) -> str | None:
     if isinstance(option, Cast):
-        return None
+        return None if option.dtype == weight.dtype else _not_single(weight.dtype)
     if option.granularity == "block":
         if weight.kind != "linear" or len(weight.shape) != 2:
             return "ONNX Runtime stores blocks only for linear layers (MatMulNBits)"
@@ -54,11 +54,33 @@ def _refuse(weight: Weight, option: Quantize | Cast) -> str | None:
             return f"ONNX Runtime stores blocks of 4 or 8 bits, not {option.bits}"
         if option.activations is not None:
             return "ONNX Runtime's block weights (MatMulNBits) take float activations"
-        return None
+        return _not_single(weight.dtype)
     if option.bits != 8:
         return f"ONNX Runtime stores {option.bits} bits only in blocks"
-    if option.activations is not None and option.activations.bits != 8:
+    if option.activations is None:
+        return None if weight.dtype == "float16" else _not_single(weight.dtype)
+    if option.activations.bits != 8:
         return "ONNX Runtime quantizes activations to 8 bits here"
+    if not option.symmetric:
+        return "ONNX Runtime's integer layers take symmetric weights here"
+    if option.activations.dynamic and (reason := _no_dynamic(weight)):
+        return reason
+    return _not_single(weight.dtype)
+
+
+def _not_single(dtype: str) -> str | None:
+    """What apply writes starts from float32, where every kernel is."""
+    return None if dtype == "float32" else f"it is stored as {dtype}, and only float32 is converted"
+
+
+def _no_dynamic(weight: Weight) -> str | None:
+    if weight.kind == "conv_transpose":
+        return "ONNX Runtime has no transposed convolution in integers"
+    if weight.kind == "recurrent" and weight.words - {"lstm"}:
+        word = min(weight.words - {"lstm"}).upper()
+        return f"ONNX Runtime has no {word} in integers, only LSTM (DynamicQuantizeLSTM)"
+    if weight.kind == "linear" and len(weight.shape) != 2:
+        return "ONNX Runtime quantizes inputs of linear layers whose weight has two axes"
     return None
 
 

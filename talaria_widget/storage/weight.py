@@ -14,12 +14,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a formula looks at."""
+    """What a formula looks at; `words` are those of the ops that use it, where they matter."""
 
     shape: Shape
     dtype: str
     axis: int
     kind: str
+    words: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
