@@ -125,7 +125,7 @@ def measured(net: Any, seconds: float = 0.05) -> tuple[Measured, Any]:
     state = State()
     inputs = {n: (graph.tensors[n].shape or (), graph.tensors[n].dtype) for n in graph.inputs}
     load(state, Loading(source.skeleton.SerializeToString(), inputs))
-    _, _, nodes, _ = baseline(state, seconds)
+    _, _, _, nodes, _ = baseline(state, seconds)
     device = hardware.device("onnxruntime-cpu")
     return measured_program(graph, device, source, nodes), nodes
 

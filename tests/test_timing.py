@@ -49,7 +49,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(timing, "perf_counter", lambda: made.now)
+    for name in ("perf_counter", "thread_time"):
+        monkeypatch.setattr(timing, name, lambda: made.now)
     return made
 
 

@@ -146,9 +146,8 @@ class Bench:
         if found is not None:
             return found
         building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
-        base, built = self._ask("whole", building)
+        base, built, noise = self._ask("whole", building)
         seconds = baseline.timing.seconds * built.seconds / base.seconds
-        noise = max(built.noise, base.noise)
         energy = baseline.energy_j
         found = Whole(
             seconds,
@@ -172,12 +171,11 @@ class Bench:
 
     def _observe(self) -> Baseline:
         try:
-            one, other, nodes, energy = self._ask("baseline", BASELINE_S)
+            one, other, noise, nodes, energy = self._ask("baseline", BASELINE_S)
         except ChildRefused as error:
             raise UnsupportedModelError(f"ONNX Runtime cannot run this model: {error}") from error
         seconds = (one.seconds + other.seconds) / 2
-        apart = abs(one.seconds - other.seconds) / seconds
-        timing = Timing(seconds, max(apart, one.noise / 2**0.5), one.rounds + other.rounds)
+        timing = Timing(seconds, noise, one.rounds + other.rounds)
         return Baseline(timing, nodes, energy, machine())
 
     def _measure(self, program: Program, unit: _Unit) -> Iterator[None]:

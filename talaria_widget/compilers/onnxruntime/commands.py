@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from talaria_widget.compilers.onnxruntime.power import energy_j
 from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
 from talaria_widget.compilers.onnxruntime.sessions import open_session
 from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
-from talaria_widget.compilers.onnxruntime.timing import Run, interleave, undisturbed
+from talaria_widget.compilers.onnxruntime.timing import Run, against, undisturbed
 from talaria_widget.recipe import Option
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.onnx import rewrite
@@ -98,12 +98,16 @@ def load(state: State, payload: Loading) -> None:
 def baseline(state: State, payload: float) -> Any:
     """For about `payload` seconds: the model as it is, twice in turns; its profile; its energy."""
     session, feed = state.kept["session"], state.kept["feed"]
-    one, other = _calmest([lambda: session.run(None, feed)] * 2, payload / 2, 3)
+
+    def run() -> object:
+        return session.run(None, feed)
+
+    one, other, noise = _calmest(run, run, payload / 2, 6)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
-        _take_turns([watched.run], payload / 2, 3)
+        _take_turns([watched.run], payload / 2, 8)
         nodes = watched.nodes(_cost(state))
-    return one, other, nodes, energy_j(lambda: session.run(None, feed))
+    return one, other, noise, nodes, energy_j(run)
 
 
 def sweep(state: State, payload: Building) -> Seen:
@@ -118,26 +122,31 @@ def sweep(state: State, payload: Building) -> Seen:
         ]
         _take_turns([each.run for each in pair], payload.seconds / 2, payload.rounds)
         nodes = [each.nodes(_cost(state)) for each in pair]
-        base, new = interleave([each.run for each in pair], payload.seconds / 2, 3)
-    return Seen(base.seconds, new.seconds, base.noise + new.noise, nodes[0], nodes[1], file)
+        base, new, noise = against(pair[0].run, pair[1].run, payload.seconds / 2, payload.rounds)
+    return Seen(base.seconds, new.seconds, noise, nodes[0], nodes[1], file)
 
 
 def whole(state: State, payload: Building) -> Any:
-    """The timings of the model as it is and as built, in turns."""
+    """The timings of the model as it is and as built, in turns, and the noise of their ratio."""
     session = open_session(_build(state, payload).SerializeToString())
     feed = state.kept["feed"]
-    runs = [lambda: state.kept["session"].run(None, feed), lambda: session.run(None, feed)]
-    return _calmest(runs, payload.seconds, payload.rounds)
+    plain = state.kept["session"]
+    return _calmest(
+        lambda: plain.run(None, feed),
+        lambda: session.run(None, feed),
+        payload.seconds,
+        payload.rounds,
+    )
 
 
-def _calmest(runs: Sequence[Run], seconds: float, rounds: int) -> list[Timing]:
-    """Timings in turns; again where something disturbed them, and then the calmest."""
-    found: list[list[Timing]] = []
+def _calmest(base: Run, other: Run, seconds: float, rounds: int) -> tuple[Timing, Timing, float]:
+    """Timings in turns and the noise of their ratio; again where that is much, then the calmest."""
+    found = []
     for _ in range(TRIES):
-        found.append(interleave(runs, seconds, rounds))
-        if max(timing.noise for timing in found[-1]) < CALM:
+        found.append(against(base, other, seconds, rounds))
+        if found[-1][2] < CALM:
             break
-    return min(found, key=lambda timings: max(timing.noise for timing in timings))
+    return min(found, key=lambda each: each[2])
 
 
 def _build(state: State, payload: Building) -> ModelProto:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.commands import Seen
@@ -40,7 +39,9 @@ def compare(measured: Measured, plain: Sequence[Node], seen: Seen, inputs: Seque
     before, edges_before = forms(plain, seen.base, inputs, measured.row_of_node)
     after, edges = forms(seen.file, seen.built, inputs, measured.row_of_node, long)
     profiled = sum(n.seconds for n in seen.built) / sum(n.seconds for n in seen.base)
-    return Pair(before, after, edges_before, edges, seen.built_s / seen.base_s / profiled)
+    drift = seen.built_s / seen.base_s / profiled
+    limits = 1 / LARGEST_SHIFT, LARGEST_SHIFT
+    return Pair(before, after, edges_before, edges, min(max(drift, limits[0]), limits[1]))
 
 
 def kernels_of(
@@ -49,8 +50,8 @@ def kernels_of(
     """A kernel per signature that took the option, or follows its neighbours into integers.
 
     Rows of one signature are taken together. A row that runs the same operators as before has
-    the ratio 1, whatever its clock said. Two estimates of the whole's change, by profile and
-    without, are equally good: half their difference goes to every kernel that changed.
+    the ratio 1, whatever its clock said. The whole's change is better known without the profile,
+    whose clock goes on while others have the processor: all that changed is scaled to it.
     """
     times: dict[Key, list[float]] = {}
     integers: Counter[Key] = Counter()
@@ -64,7 +65,7 @@ def kernels_of(
         is_same = new.operators == old.operators
         sums = times.setdefault(key, [0.0, 0.0])
         sums[0] += old.seconds
-        sums[1] += old.seconds if is_same else new.seconds * shift * sqrt(pair.drift)
+        sums[1] += old.seconds if is_same else new.seconds * shift * pair.drift
         integers[key] += new.integers
     return {
         key: Kernel((max(new, LEAST_S) / max(old, LEAST_S),), integers[key] > 0)

@@ -1,0 +1,248 @@
+"""A model under measurement: baseline, kernels, prices, recipes, and what goes wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto
+
+from runtime_nets import perceptron, residual_net
+from talaria_widget import hardware
+from talaria_widget.compilers.cache import Cache
+from talaria_widget.compilers.onnxruntime import bench as benches
+from talaria_widget.compilers.onnxruntime import standin
+from talaria_widget.compilers.onnxruntime.bench import Bench
+from talaria_widget.compilers.onnxruntime.casts import USUAL, passes
+from talaria_widget.compilers.onnxruntime.child import Stopped
+from talaria_widget.compilers.onnxruntime.commands import FATAL
+from talaria_widget.compilers.onnxruntime.forms import Edge
+from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table
+from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.hardware import Device
+from talaria_widget.pipeline import capture
+from talaria_widget.prices import Prices, evaluate
+from talaria_widget.program import Program
+from talaria_widget.recipe import Activations, Quantize
+from talaria_widget.rewrite.onnx_source import source_of_file
+
+DEVICE = hardware.device("onnxruntime-cpu")
+WEIGHTS_8 = Quantize(8)
+STATIC_8 = Quantize(8, activations=Activations(8))
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to see that it works; nothing here looks at how fast anything is."""
+    for name in ("BASELINE_S", "SWEEP_S", "WHOLE_S"):
+        monkeypatch.setattr(benches, name, 0.02)
+    monkeypatch.setattr(benches, "ROUNDS", 2)
+
+
+class Counted:
+    """A bench whose questions to the measuring process are listed."""
+
+    def __init__(self, net: ModelProto, folder: Path, device: Device = DEVICE) -> None:
+        graph = capture(net)
+        self.bench = Bench(graph, source_of_file(net, graph), device, Cache(folder))
+        self.asked: list[str] = []
+        ask = self.bench._child.ask
+
+        def listed(command: str, payload: Any = None, **more: Any) -> Any:
+            self.asked.append(command)
+            return ask(command, payload, **more)
+
+        self.bench._child.ask = listed  # type: ignore[method-assign]
+
+    def sweeps(self, program: Program, count: int = SWEEPS) -> None:
+        for _ in range(count):
+            for _ in self.bench.sweep(program, ()):
+                pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prices")
+
+
+@pytest.fixture
+def opened(folder: Path) -> Iterator[Counted]:
+    counted = Counted(residual_net(), folder)
+    yield counted
+    counted.bench.close()
+
+
+def none_chosen(program: Program) -> Any:
+    return np.zeros(len(program.weights), np.int32)
+
+
+def column(prices: Prices, option: Any) -> int:
+    return prices.options.index(option)
+
+
+def test_the_rows_of_the_baseline_add_up_to_what_was_measured(opened: Counted) -> None:
+    program = opened.bench.compile()
+    whole_s = opened.bench._baseline.timing.seconds
+    prices = opened.bench.price(program, ())
+    found = evaluate(prices, none_chosen(program))
+    assert found.totals["latency_s"] == pytest.approx(whole_s, rel=1e-6)
+    assert (prices.provenance[:, 0] == 1).all()
+    assert found.unknown_rows == 0
+
+
+def test_a_second_bench_of_the_same_model_measures_nothing(opened: Counted, folder: Path) -> None:
+    program = opened.bench.compile()
+    opened.sweeps(program)
+    first = opened.bench.price(program, ())
+    again = Counted(residual_net(), folder)
+    assert list(again.bench.sweep(again.bench.compile(), ())) == []
+    second = again.bench.price(again.bench.compile(), ())
+    assert again.asked == []
+    np.testing.assert_array_equal(first.latency.point, second.latency.point)
+    np.testing.assert_array_equal(first.cast_latency.point, second.cast_latency.point)
+
+
+def test_prices_ask_nothing_and_are_known_wherever_a_row_runs(opened: Counted) -> None:
+    program = opened.bench.compile()
+    opened.sweeps(program)
+    before = list(opened.asked)
+    one, two = (opened.bench.price(program, ()) for _ in range(2))
+    assert opened.asked == before
+    np.testing.assert_array_equal(one.latency.point, two.latency.point)
+    runs = one.refusal == 0
+    for part in (one.latency.point, one.latency.low, one.latency.high, one.energy.point):
+        assert not np.isnan(part[runs]).any()
+    assert (one.latency.low <= one.latency.point).all()
+    assert (one.latency.point <= one.latency.high).all()
+
+
+def test_measured_kernels_take_the_place_of_formulas(opened: Counted) -> None:
+    program = opened.bench.compile()
+    opened.sweeps(program)
+    prices = opened.bench.price(program, ())
+    row = next(r for r, task in enumerate(program.tasks) if task.name == "body")
+    s, static = prices.row_signature[row], column(prices, STATIC_8)
+    assert prices.provenance[s, static] == 1
+    assert prices.precisions[prices.gives[s, static]] == "int8"
+    kernel = opened.bench._table.known[program.tasks[row].signature, STATIC_8]
+    assert len(kernel.ratios) >= SWEEPS
+    expected = np.float32(float(prices.latency.point[s, 0]) * kernel.time.ratio)
+    assert prices.latency.point[s, static] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_product_in_integers_gives_floats(folder: Path) -> None:
+    opened = Counted(perceptron(), folder)
+    program = opened.bench.compile()
+    opened.sweeps(program, 1)
+    prices = opened.bench.price(program, ())
+    opened.bench.close()
+    row = next(r for r, task in enumerate(program.tasks) if task.name == "down")
+    static = column(prices, STATIC_8)
+    assert prices.precisions[prices.column_precision[static]] == "int8"
+    assert prices.gives[prices.row_signature[row], static] == 0
+
+
+def test_a_recipe_is_built_once(opened: Counted, folder: Path) -> None:
+    opened.bench.compile()
+    options = {"body.weight": WEIGHTS_8}
+    found = opened.bench.whole(options)
+    assert found.latency_s_low <= found.latency_s <= found.latency_s_high
+    assert found.latency_s > 0
+    again = Counted(residual_net(), folder)
+    again.bench.compile()
+    assert again.bench.whole(options) == found
+    assert again.asked == []
+
+
+def test_a_kernel_that_kills_the_runtime_is_marked_and_the_rest_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FATAL, "body.weight")
+    menu = tuple(line for line in DEVICE.menu if line.option in (None, WEIGHTS_8))
+    opened = Counted(residual_net(), tmp_path, replace(DEVICE, menu=menu))
+    program = opened.bench.compile()
+    opened.sweeps(program, 1)
+    prices = opened.bench.price(program, ())
+    opened.bench.close()
+    at = column(prices, WEIGHTS_8)
+    names = [weight.name for weight in program.weights]
+    reason = prices.reasons[prices.weight_refusal[names.index("body.weight"), at]]
+    assert reason.startswith("the measuring process ended with SIGABRT")
+    assert prices.weight_refusal[names.index("stem.weight"), at] == 0
+    row = next(r for r, task in enumerate(program.tasks) if task.name == "stem")
+    assert prices.provenance[prices.row_signature[row], at] == 1
+
+
+def test_a_stop_in_the_middle_leaves_nothing_half_measured(tmp_path: Path) -> None:
+    opened = Counted(residual_net(), tmp_path)
+    program = opened.bench.compile()
+    ask = opened.bench._child.ask
+    stopped = threading.Event()
+
+    def interrupted(command: str, payload: Any = None, **more: Any) -> Any:
+        if command == "sweep" and not stopped.is_set():
+            stopped.set()
+            threading.Timer(0.01, opened.bench.stop).start()
+            return ask("sweep", replace(payload, seconds=60.0), **more)
+        return ask(command, payload, **more)
+
+    opened.bench._child.ask = interrupted  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        list(opened.bench.sweep(program, ()))
+    table = Table(Cache(tmp_path))
+    table.fetch((task.signature, WEIGHTS_8) for task in program.tasks)
+    assert table.known == {}
+    opened.sweeps(program, 1)
+    table = Table(Cache(tmp_path))
+    table.fetch((task.signature, WEIGHTS_8) for task in program.tasks)
+    assert {len(kernel.ratios) for kernel in table.known.values()} == {1}
+    opened.bench.close()
+
+
+def test_a_model_that_the_runtime_refuses_is_said_in_a_sentence(tmp_path: Path) -> None:
+    net = residual_net()
+    net.graph.node[1].op_type = "NoSuchOperator"
+    opened = Counted(net, tmp_path)
+    with pytest.raises(UnsupportedModelError, match="ONNX Runtime cannot run this model: "):
+        opened.bench.compile()
+    opened.bench.close()
+
+
+def test_more_than_half_the_free_memory_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = residual_net()
+    monkeypatch.setattr(standin, "free_bytes", lambda: 1000)
+    with pytest.raises(UnsupportedModelError, match="1,000 are free"):
+        standin.check_memory(net)
+    monkeypatch.setattr(standin, "free_bytes", lambda: None)
+    standin.check_memory(net)
+
+
+def test_a_stand_in_has_every_number_and_no_norm() -> None:
+    net = residual_net()
+    for tensor in net.graph.initializer:
+        if tensor.name.endswith(".weight"):
+            tensor.ClearField("raw_data")
+    found = standin.stand_in(net)
+    assert [node.op_type for node in found.graph.node].count("BatchNormalization") == 0
+    assert all(tensor.raw_data for tensor in found.graph.initializer)
+    assert not net.graph.initializer[0].raw_data
+
+
+def test_the_mean_of_a_kernels_ratios_is_geometric() -> None:
+    time = Kernel((0.5, 2.0)).time
+    assert time.ratio == pytest.approx((0.5 * 2.0) ** 0.5)
+    assert time.spread == pytest.approx(np.log(2.0))
+    assert time.sweeps == 2
+
+
+def test_conversions_lie_on_a_line_through_those_seen() -> None:
+    edges = [Edge("QuantizeLinear", n, 2e-6 + 3e-10 * n) for n in (1000, 50_000, 200_000)]
+    found = passes([*edges, Edge("Cast", 10, 1.0)])
+    assert found.seconds("quantize", 100_000) == pytest.approx(2e-6 + 3e-10 * 100_000)
+    assert found.cost["dequantize"] == USUAL["dequantize"]
+    assert found.seen == {"quantize"}
