@@ -111,16 +111,26 @@ class Child:
         return result
 
     def stop(self) -> None:
-        """Kill the process, if there is one; an `ask` that waits for it raises `Stopped`."""
-        with self._changing:
-            self._stops += 1
-            process = self._process
-            if process is not None:
-                self._forget(process)
+        """Kill the process, if there is one; an `ask` that waits for it raises `Stopped`.
+
+        It returns at once: a large process takes a while to go.
+        """
+        process = self._take()
+        if process is not None:
+            process.kill()
+            threading.Thread(target=process.end, daemon=True).start()
 
     def close(self) -> None:
-        """As `stop`: nothing is left behind. The object may still be used."""
-        self.stop()
+        """As `stop`, and wait until the process is gone. The object may still be used."""
+        process = self._take()
+        if process is not None:
+            process.end()
+
+    def _take(self) -> _Process | None:
+        with self._changing:
+            self._stops += 1
+            process, self._process = self._process, None
+            return process
 
     def _alive(self, stops: int, wanted: int | None) -> _Process:
         with self._changing:
