@@ -77,8 +77,8 @@ def vision(name: str) -> tuple[Any, Any]:
 
 
 def small_vit() -> tuple[Any, Any]:
-    sizes = {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768}
-    return transformers.ViTModel(transformers.ViTConfig(**sizes)).eval(), image()
+    config = transformers.ViTConfig(hidden_size=192, num_attention_heads=3, intermediate_size=768)
+    return transformers.ViTModel(config).eval(), image()
 
 
 def bert() -> tuple[Any, Any]:
