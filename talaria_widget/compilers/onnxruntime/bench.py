@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from talaria_widget.compilers import stored
 from talaria_widget.compilers.cache import Cache, machine
+from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.observed import Baseline, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import Passes, passes
@@ -176,7 +177,7 @@ class Bench:
             raise UnsupportedModelError(f"ONNX Runtime cannot run this model: {error}") from error
         seconds = (one.seconds + other.seconds) / 2
         timing = Timing(seconds, noise, one.rounds + other.rounds)
-        return Baseline(timing, nodes, energy, machine())
+        return Baseline(timing, nodes, energy, f"ONNX Runtime {runtime_version()}")
 
     def _measure(self, program: Program, unit: _Unit) -> Iterator[None]:
         """The kernels of one build; halved where the runtime does not survive it."""
