@@ -268,16 +268,17 @@ class Bench:
     def _ask(self, command: str, payload: Any) -> Any:
         """Ask the process, with the model in it."""
         self._child.ask("ping")
-        if self._loaded != self._child.started:
+        present = self._child.started
+        if self._loaded != present:
             try:
-                self._child.ask("load", self._loading)
+                self._child.ask("load", self._loading, process=present)
             except ChildRefused as error:
                 said = str(error)
                 if error.kind != UnsupportedModelError.__name__:
                     said = f"ONNX Runtime cannot run this model: {said}"
                 raise UnsupportedModelError(said) from error
-            self._loaded = self._child.started
-        return self._child.ask(command, payload)
+            self._loaded = present
+        return self._child.ask(command, payload, process=present)
 
     def _recall(self, what: str, read: Callable[[bytes], _T | None]) -> _T | None:
         data = self._cache.get(f"{self._key}|{what}")
