@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,20 @@ from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import device
 from talaria_widget.recipe import Recipe, option_label
 from talaria_widget.report import Report
+from talaria_widget.storage.weight import is_static
 from talaria_widget.tables import quantity, text_table
 
 if TYPE_CHECKING:
     import onnx
 
     from talaria_widget.rewrite.onnx import Rewritten
+    from talaria_widget.rewrite.source import Source
+    from talaria_widget.rewrite.verify import Difference
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
-CONTAINER_DEVICE = "cpu-avx2"
-"""The device by whose rules a file for ONNX Runtime is predicted."""
+CONTAINER_DEVICE = "onnxruntime-cpu"
+"""The device by whose menu and rules a file for ONNX Runtime is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,14 @@ class Statement:
 
     `output_difference` is the largest difference of the file's outputs from the model's on
     two inputs, relative to the largest value of each output; `None` where it was not run.
+    `output_sqnr_db` is, per output of real numbers, the worst ratio of signal to noise.
     """
 
     predicted_bytes: float
     real_bytes: int
     baseline_bytes: float
     output_difference: float | None
+    output_sqnr_db: Mapping[str, float]
     layers: int
     refused: tuple[Refusal, ...]
     notes: tuple[str, ...]
@@ -59,6 +65,7 @@ class Statement:
             ["prediction off by", f"{100 * self.size_error:+.2f} %"],
             ["before", quantity(self.baseline_bytes, "B", 5)],
             ["largest output difference", difference],
+            ["output signal to noise", self._worst()],
             ["layers changed", str(self.layers)],
         ]
         refused = [
@@ -66,6 +73,14 @@ class Statement:
         ]
         notes = [f"note: {note}" for note in self.notes]
         return "\n".join([text_table(["", ""], rows).strip("\n"), *refused, *notes])
+
+    def _worst(self) -> str:
+        """The output that is furthest off."""
+        if not self.output_sqnr_db:
+            return "?"
+        name, ratio = min(self.output_sqnr_db.items(), key=lambda item: item[1])
+        shown = "exact" if ratio == inf else f"{ratio:.1f} dB"
+        return shown if len(self.output_sqnr_db) == 1 else f"{shown} ({name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +97,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """A model in the form that can be rewritten, and inputs for it."""
+    """A model as a file that can be rewritten, and inputs for it."""
 
     graph: Graph
+    source: Source
     proto: onnx.ModelProto
     feed: Arrays
     feeds: Iterable[Arrays] | None
-    difference: Any
+    difference: Callable[[onnx.ModelProto], Difference]
 
 
 def apply(
@@ -106,11 +122,13 @@ def apply(
     subject = _module(model, inputs, calibration) if module else _file(model, inputs, calibration)
     report = _predict(subject.graph, recipe)
     written = _rewrite(subject, report)
+    difference = subject.difference(written.model)
     statement = Statement(
         predicted_bytes=report.totals["size_bytes"] or 0.0,
         real_bytes=written.tensor_bytes,
         baseline_bytes=report.baseline["size_bytes"] or 0.0,
-        output_difference=subject.difference(written.model),
+        output_difference=difference.largest,
+        output_sqnr_db=difference.sqnr_db,
         layers=len(report.choice.options),
         refused=report.refused,
         notes=(*report.choice.notes, *written.notes),
@@ -131,33 +149,35 @@ def _rewrite(subject: _Subject, report: Report) -> Rewritten:
     from talaria_widget.rewrite.onnx import rewrite
 
     options = report.choice.options
-    static = any(getattr(option, "activations", None) is not None for option in options.values())
+    static = any(is_static(option) for option in options.values())
     feeds = subject.feeds
-    notes: tuple[str, ...] = ()
+    notes = subject.source.notes
     if feeds is None:
         feeds = [subject.feed]
         if static:
-            notes = ("activations were calibrated on the one input that was given or inferred.",)
+            notes += ("activations were calibrated on the one input that was given or inferred.",)
             warnings.warn(
                 "apply: activation ranges come from one input; pass calibration=[...] with "
                 "representative inputs.",
                 stacklevel=4,
             )
-    written = rewrite(subject.proto, options, feeds)
-    return type(written)(
-        written.model, written.stored_bytes, written.tensor_bytes, (*notes, *written.notes)
-    )
+    written = rewrite(subject.proto, options, feeds, names=subject.source.weights)
+    return replace(written, notes=(*notes, *written.notes))
 
 
 def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
     from talaria_widget.frontends.torch import record, unwrap
-    from talaria_widget.rewrite.export import export
+    from talaria_widget.rewrite.draft import check_writable
     from talaria_widget.rewrite.inputs import feed
+    from talaria_widget.rewrite.lower import source_of_module
+    from talaria_widget.rewrite.norms import fold_norms
     from talaria_widget.rewrite.verify import verify
 
-    recording, model = record(model, inputs), unwrap(model)
+    recording, source = source_of_module(model, inputs)
+    check_writable(source.skeleton)
+    model = unwrap(model)
     args, kwargs = recording.args, dict(recording.kwargs)
-    proto = export(model, args, kwargs)
+    proto = fold_norms(source.fill())
 
     def feeds() -> Iterator[Arrays]:
         for sample in calibration or ():
@@ -166,6 +186,7 @@ def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subj
 
     return _Subject(
         recording.graph,
+        source,
         proto,
         feed(model, args, kwargs, proto),
         None if calibration is None else feeds(),
@@ -174,17 +195,19 @@ def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subj
 
 
 def _file(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
-    from talaria_widget.frontends.onnx.layout.load import load
     from talaria_widget.rewrite.draft import check_writable
     from talaria_widget.rewrite.norms import fold_norms
+    from talaria_widget.rewrite.onnx_source import source_of_file
     from talaria_widget.rewrite.verify import compare
 
     graph = pipeline.capture(model, inputs)
-    proto = load(model)
-    check_writable(proto)
+    source = source_of_file(model, graph)
+    check_writable(source.skeleton)
+    proto = source.fill()
     feed = _arrays(graph, inputs)
     return _Subject(
         graph,
+        source,
         fold_norms(proto),
         feed,
         None if calibration is None else (_arrays(graph, sample) for sample in calibration),

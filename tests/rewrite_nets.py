@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
+
+from talaria_widget.rewrite.verify import compare, verify
 
 
 class Block(nn.Module):
@@ -143,3 +150,24 @@ def packaged(package: str, path: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip(f"{package} is not installed")
     return Path(spec.submodule_search_locations[0]) / path
+
+
+def kernels(model: ModelProto, tmp_path: Path) -> Counter[str]:
+    """What ONNX Runtime really runs, after all its fusions."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(model.SerializeToString(), options)
+    return Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+
+
+def apart(before: ModelProto, after: ModelProto, given: Mapping[str, Any]) -> float:
+    """The largest relative difference between two files."""
+    return compare(before, after, given).largest
+
+
+def apart_from(
+    net: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], proto: ModelProto
+) -> float:
+    """The largest relative difference between a module and a file."""
+    return verify(net, args, kwargs, proto).largest

@@ -20,6 +20,8 @@ from nets import SmallNet, Tied, small_net
 IMAGE = torch.rand(1, 3, 32, 32)
 INT8 = talaria.Quantize(8)
 STATIC = talaria.Quantize(8, activations=talaria.Activations(8))
+DYNAMIC = talaria.Quantize(8, activations=talaria.Activations(8, dynamic=True))
+BLOCKS = talaria.Quantize(4, granularity="block")
 
 
 class Wide(nn.Module):
@@ -128,7 +130,6 @@ def test_the_statement_names_what_was_refused() -> None:
     ("change", "error", "says"),
     [
         ({"to": "coreml"}, ValueError, 'only "onnx"'),
-        ({"recipe": {"fc": talaria.Quantize(8, symmetric=False)}}, ValueError, "cannot write"),
         ({"recipe": {"nothing": INT8}}, ValueError, "matches no layer"),
         ({"model": {"fc.weight": 1}}, TypeError, "state dict"),
         ({"model": "nowhere.onnx"}, FileNotFoundError, "nowhere"),
@@ -192,10 +193,70 @@ def test_a_layer_takes_the_norm_behind_it(
     assert statement.output_difference < 1e-5
 
 
-def test_a_model_in_float16_is_not_said_to_be_written_in_float32() -> None:
-    model = nn.Linear(64, 64).half().eval()
-    with pytest.raises(ValueError, match="stored as float16"):
-        talaria.apply(model, {"*": talaria.Cast("float32")}, torch.randn(1, 64).half())
+@pytest.mark.parametrize(
+    ("dtype", "option"),
+    [
+        ("float16", talaria.Cast("float32")),
+        ("float16", STATIC),
+        ("float64", talaria.Cast("float16")),
+        ("float64", INT8),
+        ("float64", DYNAMIC),
+    ],
+)
+def test_what_is_not_in_float32_is_refused_by_the_prediction_too(
+    dtype: str, option: talaria.Quantize
+) -> None:
+    kind = getattr(torch, dtype)
+    model, x = nn.Linear(64, 64).to(kind).eval(), torch.randn(1, 64).to(kind)
+    applied = talaria.apply(model, {"*": option}, x)
+    report = talaria.analyze(model, x, device="onnxruntime-cpu", recipe={"*": option})
+    reason = f"it is stored as {dtype}, and only float32 is converted"
+    assert [r.reason for r in applied.statement.refused] == [reason]
+    assert [r.reason for r in report.refused] == [reason]
+    width = torch.finfo(kind).bits // 8
+    assert applied.statement.real_bytes == width * (64 * 64 + 64)
+
+
+class Speech(nn.Module):
+    """A table, an LSTM of two directions, a GRU and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(400, 64)
+        self.lstm = nn.LSTM(64, 80, bidirectional=True, batch_first=True)
+        self.gru = nn.GRU(160, 32, batch_first=True)
+        self.head = nn.Linear(32, 100)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(self.gru(self.lstm(self.table(ids))[0])[0])
+
+
+@pytest.mark.parametrize(
+    ("option", "refused", "decibels"),
+    [
+        (None, set(), 100),
+        (talaria.Cast("float16"), set(), 55),
+        (INT8, {"lstm", "gru"}, 30),
+        (STATIC, {"lstm", "gru", "table"}, 30),
+        (DYNAMIC, {"gru"}, 25),
+        (BLOCKS, {"lstm", "gru", "table"}, 15),
+    ],
+)
+def test_every_option_of_this_machine_is_written_or_refused(
+    option: talaria.Quantize, refused: set[str], decibels: float
+) -> None:
+    torch.manual_seed(0)
+    ids = torch.randint(0, 400, (1, 9))
+    model = Speech().eval()
+    applied = talaria.apply(model, {"*": option}, ids, calibration=[ids])
+    statement = applied.statement
+    assert {r.name for r in statement.refused} == refused
+    report = talaria.analyze(model, ids, device="onnxruntime-cpu", recipe={"*": option})
+    assert {r.name for r in report.refused} == refused
+    assert report.totals["size_bytes"] == statement.predicted_bytes
+    assert abs(statement.size_error) < 0.01
+    assert min(statement.output_sqnr_db.values()) > decibels
+    assert "dB" in repr(statement) or option is None
 
 
 def test_training_mode_is_refused() -> None:

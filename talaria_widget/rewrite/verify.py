@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, isfinite, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +38,23 @@ def vary(feed: Mapping[str, NDArray[np.generic]]) -> Arrays:
     return varied
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far outputs are from what they were, over all inputs.
+
+    `largest` is the largest difference relative to the largest value of its output. `sqnr_db`
+    is, per output of real numbers, the worst ratio of the power of the values to that of their
+    differences, in decibels; infinite where they are equal.
+    """
+
+    largest: float
+    sqnr_db: Mapping[str, float]
+
+
 def compare(
     before: ModelProto, after: ModelProto, feed: Mapping[str, NDArray[np.generic]]
-) -> float:
-    """The largest difference of two files' outputs, relative to the largest value of each output.
+) -> Difference:
+    """How far the outputs of two files are from each other.
 
     Both run in ONNX Runtime, in a child process, on the given input and on a varied one.
 
@@ -48,13 +63,15 @@ def compare(
     """
     feeds = [dict(feed), vary(feed)]
     expected = [list(r.values()) for r in run(before, feeds, "the model")]
-    return _largest(expected, run(after, feeds, "the compressed model"))
+    return _differences(expected, run(after, feeds, "the compressed model"))
 
 
 def verify(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, proto: ModelProto
-) -> float:
-    """The same difference between a file and the module that it was made of.
+) -> Difference:
+    """The same between a module and the file that was made of it.
+
+    The module's weights are read where they are; what it may change is copied.
 
     Raises:
         UnsupportedModelError: as `compare`, or the outputs are not as many or not of the shapes.
@@ -69,15 +86,18 @@ def verify(
     expected = []
     for values in feeds:
         filled, named = refill(model, args, kwargs, values)
+        shared = {id(parameter): parameter for parameter in model.parameters()}
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            outputs = copy.deepcopy(model)(*filled, **named)
+            outputs = copy.deepcopy(model, shared)(*filled, **named)
         leaves = [x for x in pytree.tree_leaves(outputs) if isinstance(x, torch.Tensor)]
         expected.append([leaf.detach().cpu().numpy() for leaf in leaves])
-    return _largest(expected, run(proto, feeds, "the compressed model"))
+    return _differences(expected, run(proto, feeds, "the compressed model"))
 
 
-def _largest(expected: Iterable[list[NDArray[np.generic]]], results: Iterable[Arrays]) -> float:
-    worst = 0.0
+def _differences(
+    expected: Iterable[list[NDArray[np.generic]]], results: Iterable[Arrays]
+) -> Difference:
+    worst, ratios = 0.0, dict[str, float]()
     for wanted, got in zip(expected, results, strict=True):
         if len(wanted) != len(got):
             raise UnsupportedModelError(
@@ -88,17 +108,32 @@ def _largest(expected: Iterable[list[NDArray[np.generic]]], results: Iterable[Ar
                 raise UnsupportedModelError(
                     f"the output {name!r} has shape {value.shape}, the model's {reference.shape}."
                 )
-            worst = max(worst, _difference(reference, value))
-    return worst
+            if reference.size == 0 or reference.dtype.kind in "OSU":
+                continue
+            a, b = reference.astype(np.float64), value.astype(np.float64)
+            worst = max(worst, _largest(a, b))
+            if reference.dtype.kind == "f":
+                ratios[name] = min(ratios.get(name, inf), _decibels(a, b))
+    return Difference(worst, ratios)
 
 
-def _difference(reference: NDArray[np.generic], value: NDArray[np.generic]) -> float:
-    if reference.size == 0 or reference.dtype.kind in "OSU":
-        return 0.0
-    a, b = reference.astype(np.float64), value.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    finite = np.isfinite(a) & np.isfinite(b)
+def _same(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def _largest(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    same, finite = _same(a, b), np.isfinite(a) & np.isfinite(b)
     if not (same | finite).all():
-        return float("inf")
+        return inf
     size = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
     return float(np.abs(a[~same] - b[~same]).max(initial=0.0)) / size
+
+
+def _decibels(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """10 log10 of the sum of squares over the sum of squared differences."""
+    differs = ~_same(a, b)
+    if not differs.any():
+        return inf
+    noise = float(np.square(a[differs] - b[differs]).sum())
+    signal = float(np.square(a[np.isfinite(a)]).sum())
+    return 10 * log10(signal / noise) if isfinite(noise) and signal > 0 else -inf
