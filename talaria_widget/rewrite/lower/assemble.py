@@ -115,7 +115,8 @@ def _value(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> ValueInfoPr
 
 def _describe(stored: TensorProto, name: str, tensor: torch.Tensor) -> bool:
     """Write a tensor's name, shape and type, and its values; whether they are left out."""
-    stored.name, stored.data_type = name, onnx_type(tensor.dtype)
+    stored.name = name
+    stored.data_type = onnx_type(REAL_OF.get(tensor.dtype, tensor.dtype))
     pair = (2,) if tensor.dtype in REAL_OF else ()
     stored.dims.extend((*tensor.shape, *pair))
     floating = tensor.dtype.is_floating_point or tensor.dtype.is_complex

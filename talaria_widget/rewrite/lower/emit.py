@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from talaria_widget.rewrite.lower.dtypes import ONNX_TYPES, REAL_OF
+from talaria_widget.rewrite.lower.dtypes import ONNX_TYPES
 
 Input = torch.Tensor | str | None
 
@@ -174,7 +174,7 @@ def onnx_type(dtype: torch.dtype) -> int:
     Raises:
         CannotLower: ONNX Runtime computes nothing in it.
     """
-    found = ONNX_TYPES.get(REAL_OF.get(dtype, dtype))
+    found = ONNX_TYPES.get(dtype)
     if found is None:
         raise CannotLower(f"ONNX Runtime does not compute in {str(dtype).removeprefix('torch.')}")
     return found

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from talaria_widget.frontends.torch.trace.shapes import Memo
 from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 from talaria_widget.rewrite.lower.memory import META, Memory, Step, storage_key
-from talaria_widget.rewrite.lower.rules import RULES
+from talaria_widget.rewrite.lower.rules import COMPLEX_RULES, RULES
 from talaria_widget.rewrite.lower.views import inverse
 
 Names = str | tuple[str | None, ...] | None
@@ -38,7 +38,7 @@ class Plan:
     def __init__(self, function: OpOverload) -> None:
         schema = function._schema
         name = schema.name.partition("::")[2]
-        self.rule = RULES.get(function)
+        self.rule = RULES.get(function) or COMPLEX_RULES.get(function)
         self.may_alias = any(item.alias_info is not None for item in schema.returns)
         written = [
             i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
@@ -104,7 +104,7 @@ class Lowering(SchemaCheckMode):
                 return result
         if plan.writes:
             return self._write(func, plan, args, kwargs)
-        if plan.rule is None and plan.composite:
+        if plan.composite and self._rule(func, plan, args, kwargs) is None:
             return self._decompose(func, args, kwargs)
         return self._new(func, plan, args, kwargs)
 
@@ -214,9 +214,16 @@ class Lowering(SchemaCheckMode):
             raise CannotLower(f"{func} asks for data")
         return twin
 
+    def _rule(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+        """The rule for a call: numbers and pairs of numbers have different ones."""
+        if any(tensor.is_complex() for tensor in tensors(args, kwargs)):
+            return COMPLEX_RULES.get(func)
+        return plan.rule
+
     def _names(self, func: Any, plan: Plan, twin: Any, args: Any, kwargs: Any) -> Names:
-        if plan.rule is not None:
-            found: Names = plan.rule(self.emit, twin, *args, **kwargs)
+        rule = self._rule(func, plan, args, kwargs)
+        if rule is not None:
+            found: Names = rule(self.emit, twin, *args, **kwargs)
             return found
         if plan.random:
             raise CannotLower(f"{func} draws random numbers")
@@ -262,7 +269,7 @@ class Lowering(SchemaCheckMode):
         functional = self._plans.get(plan.functional)
         if functional is None:
             functional = self._plans[plan.functional] = Plan(plan.functional)
-        if functional.rule is None and functional.composite:
+        if functional.composite and self._rule(plan.functional, functional, args, kwargs) is None:
             made = self._decompose(plan.functional, args, kwargs)
             name = self.memory.read(made)
         else:
@@ -280,10 +287,10 @@ class Lowering(SchemaCheckMode):
 
     def _replay(self, step: Step, parent: torch.Tensor) -> str:
         """A view made anew from what its parent is now."""
-        rule = RULES.get(step.function)
         args = (parent, *step.args) if _is_geometry(step) else step.args
         with torch._C._DisablePythonDispatcher():
             twin = step.function(*args, **step.kwargs)
+        rule = (COMPLEX_RULES if parent.is_complex() else RULES).get(step.function)
         if rule is None:
             names = self._tail(self.emit, step.function, twin, args, step.kwargs)
         else:

@@ -12,9 +12,11 @@ from typing import Any
 from talaria_widget.rewrite.lower.rules import (
     activation,
     attention,
+    complex,
     conv,
     creation,
     elementwise,
+    fourier,
     indexing,
     matmul,
     norm,
@@ -44,3 +46,6 @@ RULES: Mapping[Any, Any] = {
     )
     for operator, rule in family.RULES.items()
 }
+
+COMPLEX_RULES: Mapping[Any, Any] = {**complex.RULES, **fourier.RULES}
+"""The same where a complex tensor enters or comes out."""
