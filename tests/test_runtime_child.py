@@ -79,6 +79,15 @@ def test_a_file_beside_the_notebook_shadows_nothing(
     assert child.ask("keep", 1) == [1]
 
 
+def test_it_finds_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path(__file__).parents[1]
+    others = [entry for entry in sys.path if Path(entry).resolve() != here]
+    monkeypatch.setattr(sys, "path", ["", *others])
+    child = Child()
+    assert child.ask("ping", 1) == 1
+    child.close()
+
+
 @posix
 @pytest.mark.parametrize(
     ("command", "sentence"),

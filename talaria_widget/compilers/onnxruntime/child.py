@@ -22,6 +22,7 @@ from talaria_widget.compilers.onnxruntime.frames import pack, receive, unpack
 COMMANDS = "talaria_widget.compilers.onnxruntime.commands"
 _PROGRAM = "talaria_widget.compilers.onnxruntime.serve"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 _LAST_LINE = 300
 ENDING_S = 2.0
 
@@ -169,7 +170,8 @@ class _Process:
     finalizer: weakref.finalize[Any, Any] | None = None
 
     def __init__(self, commands: str) -> None:
-        paths = [str(Path(entry).resolve()) for entry in sys.path if entry]
+        # The working folder is left out of the path, so the package says where it is itself.
+        paths = [str(Path(entry).resolve()) for entry in (*sys.path, _PACKAGE_PARENT) if entry]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         environment.update(dict.fromkeys(_ONE_THREAD, "1"))
         self._errors = _scratch()

@@ -5,6 +5,7 @@ It knows nothing of torch. It ends by itself when its parent is gone, also amid 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import queue
@@ -74,7 +75,9 @@ def _leave_no_core() -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        with contextlib.suppress(OSError, ValueError):
+            hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+            resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _quieten() -> None:
