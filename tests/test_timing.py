@@ -17,6 +17,7 @@ from talaria_widget.compilers.onnxruntime import timing
 from talaria_widget.compilers.onnxruntime.profiling import (
     NodeTime,
     ProfilerCost,
+    calm,
     middle,
     profiler_cost,
     read_profile,
@@ -223,6 +224,12 @@ def test_a_branch_that_some_runs_do_not_take_costs_its_share(tmp_path: Path) -> 
 def test_whole_microseconds_average_below_one() -> None:
     assert middle([4, 4, 4, 5, 5, 5, 5, 9, 9, 30]) == pytest.approx((4 + 4 + 4 + 5 * 4) / 7)
     assert middle([3]) == 3
+
+
+def test_calm_times_are_the_lowest_quarter() -> None:
+    assert calm([9, 9, 5, 9, 3, 9, 9, 9]) == pytest.approx((3 + 5) / 2)
+    assert calm([1, 2, 3, *[8] * 9]) == pytest.approx((1 + 2 + 3) / 3)
+    assert calm([7]) == 7
 
 
 def test_the_profilers_cost_is_learnt_here() -> None:

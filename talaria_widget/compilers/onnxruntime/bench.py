@@ -36,7 +36,7 @@ from talaria_widget.rewrite.source import Source
 BASELINE_S = 2.0
 SWEEP_S = 1.0
 WHOLE_S = 2.0
-ROUNDS = 8
+ROUNDS = 12
 MOST_EDGES = 4000
 _T = TypeVar("_T")
 

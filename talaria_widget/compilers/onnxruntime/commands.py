@@ -105,7 +105,7 @@ def baseline(state: State, payload: float) -> Any:
     one, other, noise = _calmest(run, run, payload / 2, 6)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
-        _take_turns([watched.run], payload / 2, 8)
+        _take_turns([watched.run], payload / 2, 12)
         nodes = watched.nodes(_cost(state))
     return one, other, noise, nodes, energy_j(run)
 
@@ -122,7 +122,9 @@ def sweep(state: State, payload: Building) -> Seen:
         ]
         _take_turns([each.run for each in pair], payload.seconds / 2, payload.rounds)
         nodes = [each.nodes(_cost(state)) for each in pair]
-        base, new, noise = against(pair[0].run, pair[1].run, payload.seconds / 2, payload.rounds)
+        base, new, noise = against(
+            pair[0].run, pair[1].run, payload.seconds / 2, payload.rounds // 2
+        )
     return Seen(base.seconds, new.seconds, noise, nodes[0], nodes[1], file)
 
 
