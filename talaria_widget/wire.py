@@ -76,8 +76,8 @@ class ProgramMeta(TypedDict):
     `block_rows` (of every block, count x places: the row at each place of each repeat, -1 for
     none); uint8 `provenance` (S x O: 0 modelled, 1 measured, 2 vendor), `gives refusal` (S x O),
     `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory, 2 dispatch, 3 unknown),
-    `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio by
-    provenance. `stored_precisions` says what a row computes in where the model itself fixes it
+    `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio, and of
+    a correction, by provenance. `stored_precisions` says what a row computes in where the model itself fixes it
     ("int8"), else nothing.
     """
 

@@ -218,6 +218,19 @@ def test_corrections_and_casts_are_in_doubt_too() -> None:
     assert found.totals["latency_s_change_low"] == pytest.approx(ratio * (1 - share))
 
 
+def test_corrections_have_a_band() -> None:
+    rules = (
+        Correction((0,), ((2,),), 0.5, 0.25, "a fusion is lost", PROVENANCE.index("measured")),
+        Correction((0,), ((2,),), -0.25, -0.125, "a cast is saved"),
+    )
+    totals = evaluate(replace(worked(), corrections=rules), np.array([2, 0])).totals
+    rows = 1 + 3 + 5
+    assert totals["latency_s"] == pytest.approx(rows + 0.5 - 0.25)
+    doubt = 0.10 * 0.5 + 0.40 * 0.25
+    assert totals["latency_s_low"] == pytest.approx(rows + 0.5 - 0.25 - doubt)
+    assert totals["latency_s_high"] == pytest.approx(rows + 0.5 - 0.25 + doubt)
+
+
 def test_a_change_to_an_unknown_price_is_unknown() -> None:
     prices = worked()
     point = prices.latency.point.copy()

@@ -291,6 +291,11 @@ def test_a_sum_is_as_good_as_its_worst_part() -> None:
     timed_rows = some.column("provenance").values.tolist().count("measured")
     assert some.latency_source == f"the sum of tasks, {timed_rows} of 7 timed"
     assert some.column("latency_s").provenance == "partly measured"
+    assert repr(some).count("~") == 7 - timed_rows
+    (note,) = [note for note in some.notes if "modelled, not measured" in note]
+    assert f"the time of {7 - timed_rows} tasks" in note
+    assert "linear ×1" in note
+    assert not [note for note in everything.notes if "modelled" in note]
     assert some.column("energy_j").provenance == "modelled"
 
 

@@ -1,10 +1,10 @@
 """Prices of every option of every row, and `evaluate`: what a choice of them costs in all."""
 
 from talaria_widget.prices.casts import Casts
-from talaria_widget.prices.change import CHANGE_BAND
 from talaria_widget.prices.evaluation import Evaluation, evaluate
 from talaria_widget.prices.table import (
     BOUNDS,
+    CHANGE_BAND,
     PROVENANCE,
     Band,
     Correction,

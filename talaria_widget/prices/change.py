@@ -9,25 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from talaria_widget.prices.casts import Casts
-from talaria_widget.prices.table import PROVENANCE, Band, Ints, Prices
-
-CHANGE_BAND = {"modelled": 0.40, "measured": 0.10, "vendor": 0.40}
-"""Half-width of a changed row's own ratio, as a share, by where its price comes from.
-
-Measured kernels put together were off by 3 to 5 % at the median and 11 % at worst over 44 recipes
-of 9 models really built and timed on ONNX Runtime, and seldom more on models never looked at;
-shapes and formulas by 17 to 21 % on average, and twice that is taken. What a vendor's compiler
-says has not been held against a clock."""
+from talaria_widget.prices.table import CHANGE_BAND, PROVENANCE, Band, Ints, Prices
 
 
 def before(prices: Prices) -> tuple[float, tuple[int, ...]]:
     """The baseline's known seconds in all, and the corrections that hold in it."""
     column = np.zeros(prices.rows, np.int32)
     held = tuple(i for i, c in enumerate(prices.corrections) if c.holds(column))
-    extra = sum(prices.corrections[i].latency_s for i in held)
-    return float(
-        np.nansum(prices.latency.point[prices.row_signature, 0], dtype=float)
-    ) + extra, held
+    rows = np.nansum(prices.latency.point[prices.row_signature, 0].astype(np.float64))
+    return float(rows) + sum(prices.corrections[i].latency_s for i in held), held
 
 
 def change(
@@ -54,7 +44,7 @@ def change(
         width[prices.provenance[signature, 0]], width[prices.provenance[signature, column[changed]]]
     )
     corrections = [prices.corrections[i] for i in altered]
-    rules = sum(width[c.provenance] * abs(c.latency_s) for c in corrections)
+    rules = sum(c.width * abs(c.latency_s) for c in corrections)
     added = float(np.nansum(width[casts.provenance] * casts.latency.point)) + rules
     doubt_before = float(np.nansum(of_row * was)) / before_s
     doubt_after = (float(np.nansum(of_row * now)) + added) / after_s

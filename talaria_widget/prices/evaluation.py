@@ -6,6 +6,7 @@ two equal. Prices are rounded to float32 before either sums.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from talaria_widget.prices.casts import Casts, find_casts, tensor_precisions
 from talaria_widget.prices.change import change
 from talaria_widget.prices.memory import alive
 from talaria_widget.prices.table import Band, Floats, Ints, Prices
+
+PARTS = (("", "point"), ("_low", "low"), ("_high", "high"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +68,10 @@ def evaluate(prices: Prices, choice: Ints) -> Evaluation:
         ("latency_s", latency, casts.latency),
         ("energy_j", energy, casts.energy),
     ):
-        extra = sum(getattr(prices.corrections[i], name) for i in held)
-        for suffix, part in (("", "point"), ("_low", "low"), ("_high", "high")):
+        extra = _corrections(prices, held, name)
+        for (suffix, part), more in zip(PARTS, extra, strict=True):
             values = np.nansum(getattr(rows, part)) + np.nansum(getattr(added, part))
-            totals[name + suffix] = float(values) + extra
+            totals[name + suffix] = float(values) + more
     ratio = change(prices, column, latency, casts, held, totals["latency_s"])
     totals |= zip((f"latency_s_change{s}" for s in ("", "_low", "_high")), ratio, strict=True)
     totals["size_bytes"] = float(weight_bytes.sum())
@@ -87,6 +90,14 @@ def evaluate(prices: Prices, choice: Ints) -> Evaluation:
         totals,
         unknown,
     )
+
+
+def _corrections(prices: Prices, held: Sequence[int], name: str) -> tuple[float, float, float]:
+    """What the corrections that hold add to a total, to its low and to its high."""
+    parts = [(getattr(c, name), c.width) for c in (prices.corrections[i] for i in held)]
+    point = sum(value for value, _ in parts)
+    doubt = sum(abs(value) * width for value, width in parts)
+    return point, point - doubt, point + doubt
 
 
 def _columns(prices: Prices, choice: Ints) -> tuple[Ints, NDArray[np.bool_]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from talaria_widget.graph import Graph
+from talaria_widget.report.sources import modelled_rows
 from talaria_widget.report.targets import left_out
 from talaria_widget.tables import quantity
 
@@ -28,7 +31,17 @@ def notes(report: Report) -> tuple[str, ...]:
     mixed = int(report.after.mixed.sum())
     if mixed:
         found.append(f"{mixed} rows have weights of different options and run as the baseline.")
+    if rows := modelled_rows(report.prices, report.after):
+        found.append(_modelled([report.program.tasks[row].label for row in rows]))
     return tuple(found)
+
+
+def _modelled(labels: Sequence[str]) -> str:
+    """Which classes of task have no measured time in the options they run in."""
+    most = Counter(labels).most_common()
+    shown = ", ".join(f"{label} ×{n}" for label, n in most[:5]) + (", ..." if most[5:] else "")
+    tasks = "1 task" if len(labels) == 1 else f"{len(labels)} tasks"
+    return f"the time of {tasks} is modelled, not measured: {shown}."
 
 
 def _unused(graph: Graph) -> str:

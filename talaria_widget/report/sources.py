@@ -40,6 +40,15 @@ def of_rows(prices: Prices, evaluation: Evaluation) -> list[str]:
     return [PROVENANCE[code] for code in codes]
 
 
+def modelled_rows(prices: Prices, evaluation: Evaluation) -> list[int]:
+    """Rows of modelled time among others that were measured; none where nothing was measured."""
+    names = of_rows(prices, evaluation)
+    if "measured" not in names:
+        return []
+    takes_time = evaluation.latency.point > 0
+    return [row for row, name in enumerate(names) if name == "modelled" and takes_time[row]]
+
+
 def of_casts(prices: Prices, evaluation: Evaluation) -> list[str]:
     """For each row, the worst of the casts that are shown under it; empty where there is none."""
     under: dict[int, list[str]] = {}

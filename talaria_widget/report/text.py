@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from talaria_widget.report.columns import option_of
+from talaria_widget.report.sources import modelled_rows
 from talaria_widget.report.targets import left_out
 from talaria_widget.tables import UNITS, change, html_table, quantity, text_table
 
@@ -158,17 +159,19 @@ def _figure(report: Report, name: str) -> str:
 
 
 def _rows_table(report: Report, most: int) -> tuple[list[str], list[list[str]]]:
+    """The slowest rows; ~ marks modelled times among measured ones."""
     latency = report.after.latency.point
     order = np.argsort(-np.nan_to_num(latency, nan=np.inf), kind="stable")[:most]
     macs = report.column("macs").values
     total = report.estimated["latency_s"]
+    modelled = set(modelled_rows(report.prices, report.after))
     rows = [
         [
             report.program.tasks[r].name,
             report.program.tasks[r].label,
             quantity(float(macs[r]), "MAC"),
             quantity(float(report.after.row_weight_bytes[r]), "B"),
-            quantity(float(latency[r]), "s"),
+            ("~" if r in modelled else "") + quantity(float(latency[r]), "s"),
             f"{100 * latency[r] / total:.1f} %" if total and latency[r] >= 0 else "?",
             option_of(report, int(r)),
         ]

@@ -4,7 +4,7 @@
  */
 import { castPrices, knownSum, rowPrices, rowSums, weightBytes } from "./bands";
 import { type Baseline, baselineOf, changeOf, held } from "./change";
-import type { Casts, Evaluation, Program, Totals } from "./decode";
+import type { Band, Casts, Evaluation, Program, Totals } from "./decode";
 
 export interface Plan {
   program: Program;
@@ -62,19 +62,20 @@ export function evaluate(plan: Plan, choice: Int32Array): Evaluation {
   const casts = findCasts(plan, column, precision);
   const memory_bytes = aliveMemory(program, precision);
   const corrections = held(program, column);
-  const [addedLatency, addedEnergy] = added(program, corrections);
-  const seconds = knownSum(latency.point) + knownSum(casts.latency.point) + addedLatency;
+  const moreSeconds = added(program, corrections, "latency_s");
+  const moreJoules = added(program, corrections, "energy_j");
+  const seconds = sum(latency, casts.latency, moreSeconds, "point");
   const change = changeOf(program, plan.baseline, column, latency, casts, corrections, seconds);
   const totals: Totals = {
     latency_s: seconds,
-    latency_s_low: knownSum(latency.low) + knownSum(casts.latency.low) + addedLatency,
-    latency_s_high: knownSum(latency.high) + knownSum(casts.latency.high) + addedLatency,
+    latency_s_low: sum(latency, casts.latency, moreSeconds, "low"),
+    latency_s_high: sum(latency, casts.latency, moreSeconds, "high"),
     latency_s_change: change.ratio,
     latency_s_change_low: change.low,
     latency_s_change_high: change.high,
-    energy_j: knownSum(energy.point) + knownSum(casts.energy.point) + addedEnergy,
-    energy_j_low: knownSum(energy.low) + knownSum(casts.energy.low) + addedEnergy,
-    energy_j_high: knownSum(energy.high) + knownSum(casts.energy.high) + addedEnergy,
+    energy_j: sum(energy, casts.energy, moreJoules, "point"),
+    energy_j_low: sum(energy, casts.energy, moreJoules, "low"),
+    energy_j_high: sum(energy, casts.energy, moreJoules, "high"),
     size_bytes: 0,
     peak_memory_bytes: 0,
   };
@@ -99,15 +100,22 @@ export function evaluate(plan: Plan, choice: Int32Array): Evaluation {
   };
 }
 
-/** Seconds and joules of some corrections. */
-function added(program: Program, corrections: readonly number[]): [number, number] {
-  let seconds = 0;
-  let joules = 0;
+/** What some corrections add to a total, its low and its high. */
+function added(program: Program, corrections: readonly number[], name: "latency_s" | "energy_j") {
+  const { meta } = program;
+  let point = 0;
+  let doubt = 0;
   for (const at of corrections) {
-    seconds += program.meta.corrections[at].latency_s;
-    joules += program.meta.corrections[at].energy_j;
+    const correction = meta.corrections[at];
+    point += correction[name];
+    doubt += Math.abs(correction[name]) * meta.change_bands[correction.provenance];
   }
-  return [seconds, joules];
+  return { point, low: point - doubt, high: point + doubt };
+}
+
+/** Rows, casts and corrections together. */
+function sum(rows: Band, casts: Band, more: Record<keyof Band, number>, part: keyof Band): number {
+  return knownSum(rows[part]) + knownSum(casts[part]) + more[part];
 }
 
 /** One pass in order: weights decide, rows without them follow what comes in. */
