@@ -1,5 +1,6 @@
 /** `?fixture=resnet&measured=kernels&theme=dark&delay=50&answer=no&built`: one widget. */
 import type { AnyWidget } from "@anywidget/types";
+import type { Traits } from "../src/state/traits";
 import { type FakeModel, type Fixture, fakeModel, unpack } from "./fake-model";
 import { asMeasured, SKETCHES } from "./measured";
 
@@ -7,7 +8,8 @@ declare global {
   interface Window {
     model: FakeModel;
     firstPaint: number;
-    /** The next state of a measurement, by the name of its sketch. */
+    /** The next state of a measurement, by the name of its sketch: made, and then received. */
+    sketched: (sketch: string) => Partial<Traits>;
     advance: (sketch: string) => void;
   }
 }
@@ -21,10 +23,11 @@ const sketch = SKETCHES[query.get("measured") ?? ""];
 const fixture = sketch ? asMeasured(plain, sketch) : plain;
 const silent = query.get("answer") === "no";
 window.model = fakeModel(fixture, silent ? null : Number(query.get("delay") ?? 30));
-window.advance = (name) => {
-  const { _program, _report, _status } = asMeasured(plain, SKETCHES[name]);
-  window.model.receive({ _program: unpack(_program), _report: unpack(_report), _status });
+window.sketched = (name) => {
+  const { _program, _report, _recipe, _status } = asMeasured(plain, SKETCHES[name]);
+  return { _program: unpack(_program), _report: unpack(_report), _recipe, _status };
 };
+window.advance = (name) => window.model.receive(window.sketched(name));
 const el = document.querySelector<HTMLElement>("#widget")!;
 el.style.width = query.has("width") ? `${query.get("width")}px` : "";
 const sources = import.meta.glob<{ default: AnyWidget }>([

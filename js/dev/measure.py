@@ -65,6 +65,35 @@ SCROLL = """async () => {
     }
     return [120 / ((performance.now() - start) / 1000), seen.size];
 }"""
+TOP = "document.querySelector('[role=grid]').getBoundingClientRect().top"
+SCROLL_TO = "top => { document.querySelector('[data-testid=talaria] .body').scrollTop = top; }"
+# The focused row, else the first in sight, and how far from the edge it is.
+IN_SIGHT = """() => {
+    const body = document.querySelector('[data-testid=talaria] .body');
+    const edge = body.getBoundingClientRect().top;
+    const rows = [...body.querySelectorAll('[data-testid=row]')];
+    const focused = document.activeElement.closest('[data-testid=row]');
+    const top = row => row.getBoundingClientRect().top - edge;
+    const seen = focused ?? rows.filter(row => top(row) > -22).sort((a, b) => top(a) - top(b))[0];
+    return `${seen.dataset.name}${focused ? ' (focused)' : ''} at ${Math.round(top(seen))} px`;
+}"""
+CLICK_IN_SIGHT = """() => {
+    const body = document.querySelector('[data-testid=talaria] .body');
+    const edge = body.getBoundingClientRect().top;
+    const rows = [...body.querySelectorAll('[data-testid=row]')];
+    const row = rows.find(row => row.getBoundingClientRect().top > edge + 100);
+    row.focus();
+    row.click();
+}"""
+ADVANCE = """async name => {
+    const changes = window.sketched(name);
+    const start = performance.now();
+    window.model.receive(changes);
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    const spent = performance.now() - start;
+    await new Promise(done => setTimeout(done, 100));
+    return spent;
+}"""
 VIOLATIONS = """async () => (await axe.run('[data-testid=talaria]')).violations.map(
     found => `${found.id}: ${found.nodes.length} × ${found.nodes[0].html.slice(0, 140)} `
         + (found.nodes[0].any[0]?.message ?? ''))"""
@@ -93,13 +122,44 @@ def time_large(page: Page) -> None:
     say("scroll", round(speed), "frames a second,", seen, "first rows seen")
 
 
+def check_steady(page: Page) -> None:
+    """What moves while a measurement goes on: nothing but figures."""
+    for width in (1040, 740, 560, 400):
+        page.goto(f"{ADDRESS}?fixture=resnet-here&measured=modelled&width={width}")
+        page.get_by_test_id("row").first.wait_for()
+        tops = {page.evaluate(TOP)}
+        for name in ("waiting", "baseline", "kernels", "recipe", "done", "partly", "stopped"):
+            page.evaluate("name => window.advance(name)", name)
+            page.wait_for_timeout(60)
+            tops.add(page.evaluate(TOP))
+        say("width", width, "top of the table", *sorted(tops))
+    page.goto(f"{ADDRESS}?fixture=large&measured=modelled&width=1040&built")
+    page.get_by_test_id("row").first.wait_for()
+    for focus in (False, True):
+        page.evaluate(SCROLL_TO, 30_000)
+        page.wait_for_timeout(100)
+        if focus:
+            page.evaluate(CLICK_IN_SIGHT)
+            page.wait_for_timeout(100)
+        before = page.evaluate(IN_SIGHT)
+        for name in ("kernels", "done", "modelled"):
+            wait = page.evaluate(ADVANCE, name)
+            say("rows replaced:", name, round(wait), "ms;", before, "then", page.evaluate(IN_SIGHT))
+
+
 def audit(page: Page) -> None:
     """What axe finds, in both themes, in both panes, with the menu open."""
-    for theme in ("light", "dark"):
-        page.goto(f"{ADDRESS}?fixture=resnet&width=1040&theme={theme}")
+    for theme, query in (
+        ("light", "fixture=resnet"),
+        ("dark", "fixture=resnet"),
+        ("light", "fixture=resnet-here&measured=kernels"),
+        ("dark", "fixture=resnet-here&measured=partly"),
+        ("light", "fixture=resnet-here&measured=failed"),
+    ):
+        page.goto(f"{ADDRESS}?{query}&width=1040&theme={theme}")
         page.get_by_test_id("row").nth(3).click()
         page.add_script_tag(path=AXE)
-        say(theme, page.evaluate(VIOLATIONS))
+        say(theme, query, page.evaluate(VIOLATIONS))
         page.get_by_test_id("tab-recipe").click()
         page.get_by_test_id("option-button").click()
         say(theme, "menu", page.evaluate(VIOLATIONS))
@@ -114,6 +174,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1064, "height": 800})
         time_large(page)
         page.screenshot(path=FOLDER / "large-scrolled.png")
+        check_steady(page)
         audit(page)
         browser.close()
 

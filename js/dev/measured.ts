@@ -64,10 +64,16 @@ export function asMeasured(fixture: Fixture, wanted: Sketch): Fixture {
   const fitted = wanted.inserted ? insertRow(insertRow(named, 0), -1) : named;
   const view = price(fitted, wanted);
   const program = decodeProgram(view);
+  const names = decodeProgram(unpack(fixture._program)).meta.names;
+  const rules = fixture._recipe.rules.map((rule) => ({
+    ...rule,
+    rows: rule.rows.map((row) => program.meta.names.indexOf(names[row])),
+  }));
   const choice = decodeReport(unpack(fixture._report), program).choice;
   return {
     ...fixture,
     device: DEVICE.name,
+    _recipe: { ...fixture._recipe, rules },
     _program: pack(view),
     _report: pack(report(unpack(fixture._report), program, choice, wanted)),
     _status: { ...fixture._status, measuring: wanted.measuring },

@@ -93,6 +93,8 @@ describe("a row", () => {
   it("is counted as modelled only where others are not", () => {
     expect(modelledRows(found, column)).toBe(0);
     expect(modelledRows(measured, column)).toBe(0);
+    const free = { ...found.latency, point: found.latency.point.with(0, 0) };
+    expect(modelledRows({ ...found, latency: free }, column)).toBe(0);
     const price = found.row_signature[0] * found.options;
     const priced = found.row_signature.filter((signature) => signature === found.row_signature[0]);
     const mixed: Program = { ...measured, provenance: provenance.with(price, 0) };

@@ -67,10 +67,12 @@ export function standingOfRows(
 /** How many rows are modelled where others are measured: then it is marked row by row. */
 export function modelledRows(program: Program, column: Int32Array): number {
   let modelled = 0;
+  let others = 0;
   for (let row = 0; row < program.rows; row++) {
     if (isModelled(program, row, column[row])) modelled += 1;
+    else if (standingOfRow(program, row, column[row]) !== "modelled") others += 1;
   }
-  return modelled === program.rows ? 0 : modelled;
+  return others ? modelled : 0;
 }
 
 /** A row of no time at all needs no measuring. */
