@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from talaria_widget._api import analyze, apply, capture, show
     from talaria_widget.applied import Applied
+    from talaria_widget.compilers.cache import cache_dir, clear_cache
     from talaria_widget.graph import UnsupportedModelError
     from talaria_widget.hardware import Device, device, devices
     from talaria_widget.recipe import Activations, Cast, Quantize, Recipe, Rule
@@ -24,6 +25,8 @@ _HOME = {
     "apply": "_api",
     "capture": "_api",
     "show": "_api",
+    "cache_dir": "compilers.cache",
+    "clear_cache": "compilers.cache",
     "Device": "hardware",
     "device": "hardware",
     "devices": "hardware",
@@ -50,7 +53,9 @@ __all__ = [
     "UnsupportedModelError",
     "analyze",
     "apply",
+    "cache_dir",
     "capture",
+    "clear_cache",
     "device",
     "devices",
     "register",

@@ -18,7 +18,7 @@ from talaria_widget.hardware.check import COMPILERS, check
 from talaria_widget.recipe import Cast, Option, Quantize, option_from_json, option_label
 
 HERE = Path(__file__).parent
-DEFAULT = "cpu-avx2"
+DEFAULT = "onnxruntime-cpu"
 
 Provenance = Literal["measured", "modelled", "vendor"]
 
