@@ -255,6 +255,12 @@ def test_measured_energy_is_shown_and_other_energy_follows_the_measured_time() -
     assert report.baseline["energy_j"] == watts * 0.002
     assert report.totals["energy_j_high"] == watts * 0.001 * 2
     assert report.energy_source == "mean power x latency"
+    known = timed(analyzed({"*": INT8}), 0.001)
+    assert known.observed is not None
+    known = replace(known, observed=replace(known.observed, energy_j=0.008))
+    assert known.baseline["energy_j"] == 0.008
+    assert known.totals["energy_j"] == 0.008 / 0.002 * 0.001  # the power that was measured
+    assert known.energy_source == "mean power x latency"
     report = timed(analyzed(on="apple-a17-pro-ane"), 0.001)  # no power: joules per operation
     assert report.totals["energy_j"] == report.estimated["energy_j"]
     assert report.energy_source == "bottom-up, within a factor of 2"

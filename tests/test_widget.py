@@ -67,7 +67,12 @@ def test_the_report_message_is_what_evaluate_says(widget: Talaria) -> None:
     meta, blocks = decode(widget._report)
     prices = widget.report.prices
     again = evaluate(prices, blocks["choice"])
+    assert meta["totals"] == meta["estimated"]
     assert meta["totals"]["latency_s"] == again.totals["latency_s"]
+    assert meta["change"]["ratio"] == again.totals["latency_s_change"]
+    assert meta["change"]["low"] < meta["change"]["ratio"] < meta["change"]["high"]
+    assert (meta["measured"], meta["difference_s"], meta["provenance"]) == (False, None, "modelled")
+    assert sum(block.nbytes for block in blocks.values()) < 60 * prices.rows
     np.testing.assert_array_equal(blocks["column"], again.column)
     np.testing.assert_array_equal(blocks["memory_bytes"], again.memory_bytes)
     np.testing.assert_array_equal(blocks["cast_row"], again.casts.row)

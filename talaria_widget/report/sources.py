@@ -84,11 +84,10 @@ def latency_source(report: Report) -> str:
 
 def energy_source(report: Report) -> str:
     """How the total energy came about, as a clause."""
-    device = report.program.device
-    runs = [report.run, report.run_before]
-    if any(run is not None and run.joules is not None for run in runs):
+    device, before = report.program.device, report.run_before
+    if report.run is not None and report.run.joules is not None:
         return "RAPL"
-    if device.power_w is not None:
+    if device.power_w is not None or (before is not None and before.joules is not None):
         return "mean power x latency"
     return f"bottom-up, within a factor of {device.energy_factor:g}"
 

@@ -57,25 +57,24 @@ def summed(program: Program, evaluation: Evaluation) -> Totals:
     return totals
 
 
-def with_run(totals: Totals, run: Run | None, device: Device) -> Totals:
+def with_run(totals: Totals, run: Run | None, device: Device, before: Run | None) -> Totals:
     """The same with latency and energy as they were measured.
 
-    Energy that was not measured is mean power times the measured latency, where the device has
-    a power; else it stays the sum of the rows.
+    Energy that was not measured is mean power times the measured latency: the power of the run
+    `before` where that was measured, else the device's; without either, it stays the sum of rows.
     """
     if run is None:
         return totals
+    measured = {"latency_s": run.seconds, "latency_s_low": run.low, "latency_s_high": run.high}
     joules, low, high = run.joules, run.low / run.seconds, run.high / run.seconds
-    if joules is None and device.power_w is not None:
+    if joules is None and before is not None and before.joules is not None:
+        joules = before.joules / before.seconds * run.seconds
+    elif joules is None and device.power_w is not None:
         joules = device.power_w * run.seconds
         low, high = 1 / device.energy_factor, device.energy_factor
-    measured = {"latency_s": run.seconds, "latency_s_low": run.low, "latency_s_high": run.high}
     if joules is not None:
-        measured |= {
-            "energy_j": joules,
-            "energy_j_low": joules * low,
-            "energy_j_high": joules * high,
-        }
+        ends = {"energy_j": joules, "energy_j_low": joules * low, "energy_j_high": joules * high}
+        measured |= ends
     return totals | measured
 
 

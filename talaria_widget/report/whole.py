@@ -61,8 +61,7 @@ class Report:
     @cached_property
     def totals(self) -> dict[str, float | None]:
         """The best known figures of the whole under the recipe: measured where it was run."""
-        device = self.program.device
-        totals = with_run(self.estimated, self.run, device)
+        totals = with_run(self.estimated, self.run, self.program.device, self.run_before)
         if self.run is None or not self.chosen.any():
             return totals
         return with_change(totals, self.run, self.baseline)
@@ -70,7 +69,8 @@ class Report:
     @cached_property
     def baseline(self) -> dict[str, float | None]:
         """The same with an empty recipe: what the device's toolchain does by itself."""
-        return with_run(summed(self.program, self.before), self.run_before, self.program.device)
+        rows, run = summed(self.program, self.before), self.run_before
+        return with_run(rows, run, self.program.device, run)
 
     @cached_property
     def estimated(self) -> dict[str, float | None]:
@@ -165,8 +165,7 @@ class Report:
     @property
     def energy_follows(self) -> bool:
         """Whether energy in `totals` comes with the measured latency, and is no sum of rows."""
-        joules = None if self.run is None else self.run.joules
-        return self.measured and (joules is not None or self.program.device.power_w is not None)
+        return self.measured and not self.energy_source.startswith("bottom-up")
 
     @property
     def meta(self) -> dict[str, Any]:
