@@ -204,10 +204,12 @@ class Bench:
             yield
 
     def _learn(self, program: Program, unit: _Unit, chosen: set[str], seen: Seen) -> None:
-        measured, _ = self._state()
-        inputs = [value.name for value in self._source.skeleton.graph.input]
+        measured, baseline = self._state()
+        skeleton = self._source.skeleton
+        inputs = [value.name for value in skeleton.graph.input]
         static = _is_static(unit.option)
-        pair = compare(measured, file_nodes(self._source.skeleton), seen, inputs)
+        whole_s = baseline.timing.seconds
+        pair = compare(measured, file_nodes(skeleton), seen, inputs, whole_s)
         if static:
             self._edges = (self._edges + list(pair.edges))[-MOST_EDGES:]
         if unit.every > 1:

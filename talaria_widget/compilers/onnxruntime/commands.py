@@ -120,7 +120,8 @@ def sweep(state: State, payload: Building) -> Seen:
             watch(model.SerializeToString(), feed, Path(folder), name)
             for name, model in (("base", state.kept["model"]), ("built", built))
         ]
-        _take_turns([each.run for each in pair], payload.seconds / 2, payload.rounds)
+        plain, other = (each.run for each in pair)
+        _take_turns([plain, other], payload.seconds / 2, payload.rounds)
         nodes = [each.nodes(_cost(state)) for each in pair]
         base, new, noise = against(
             pair[0].run, pair[1].run, payload.seconds / 2, payload.rounds // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.commands import Seen
@@ -23,7 +23,9 @@ LARGEST_SHIFT = 2.0
 class Pair:
     """A baseline and a build in the same runs: their rows, and what ran between these.
 
-    `drift` is by how much more the whole changed, un-profiled, than the profile says.
+    `drift` is by how much more the whole changed, un-profiled, than the profile says. The
+    seconds of `edges` are on the clock of the measured baseline; `beside_s` is by how much more
+    they take than those before, on the profile's.
     """
 
     before: Mapping[int, Form]
@@ -31,17 +33,32 @@ class Pair:
     edges_before: Sequence[Edge]
     edges: Sequence[Edge]
     drift: float
+    beside_s: float
 
 
-def compare(measured: Measured, plain: Sequence[Node], seen: Seen, inputs: Sequence[str]) -> Pair:
-    """Lead what ran back to the rows; `plain` are the nodes of the baseline's file."""
+def compare(
+    measured: Measured, plain: Sequence[Node], seen: Seen, inputs: Sequence[str], whole_s: float
+) -> Pair:
+    """Lead what ran back to the rows.
+
+    Args:
+        measured: the rows.
+        plain: the nodes of the baseline's file.
+        seen: what ran.
+        inputs: the file's inputs.
+        whole_s: the baseline's seconds.
+    """
     long = dict(enumerate(measured.seconds))
     before, edges_before = forms(plain, seen.base, inputs, measured.row_of_node)
     after, edges = forms(seen.file, seen.built, inputs, measured.row_of_node, long)
-    profiled = sum(n.seconds for n in seen.built) / sum(n.seconds for n in seen.base)
+    profiled_s = sum(node.seconds for node in seen.base)
+    profiled = sum(node.seconds for node in seen.built) / profiled_s
     drift = seen.built_s / seen.base_s / profiled
-    limits = 1 / LARGEST_SHIFT, LARGEST_SHIFT
-    return Pair(before, after, edges_before, edges, min(max(drift, limits[0]), limits[1]))
+    drift = min(max(drift, 1 / LARGEST_SHIFT), LARGEST_SHIFT)
+    scale = drift * whole_s / profiled_s
+    scaled = [replace(edge, seconds=edge.seconds * scale) for edge in edges]
+    beside = sum(edge.seconds for edge in edges) - sum(edge.seconds for edge in edges_before)
+    return Pair(before, after, edges_before, scaled, drift, beside)
 
 
 def kernels_of(
@@ -55,7 +72,7 @@ def kernels_of(
     """
     times: dict[Key, list[float]] = {}
     integers: Counter[Key] = Counter()
-    shift = 1.0 if static else _shift(program, pair, chosen)
+    shift = _shift(program, pair, chosen, static)
     for row, task in enumerate(program.tasks):
         own = not set(chosen).isdisjoint(task.weights)
         if row not in pair.before or not (own or (static and not task.weights)):
@@ -73,11 +90,12 @@ def kernels_of(
     }
 
 
-def _shift(program: Program, pair: Pair, chosen: Collection[str]) -> float:
+def _shift(program: Program, pair: Pair, chosen: Collection[str], static: bool) -> float:
     """What a build changes in rows that it does not name, borne by those it names.
 
     A weight that is no constant keeps its convolution, and the pool behind it, out of the
-    runtime's blocked layout.
+    runtime's blocked layout. Rows that follow into integers, and the conversions around these,
+    have prices of their own.
     """
     beside = taken = 0.0
     for row, task in enumerate(program.tasks):
@@ -86,11 +104,11 @@ def _shift(program: Program, pair: Pair, chosen: Collection[str]) -> float:
         old, new = pair.before[row], pair.after.get(row, Form())
         if not set(chosen).isdisjoint(task.weights):
             taken += new.seconds
-        elif new.operators != old.operators:
+        elif new.operators != old.operators and not (static and new.integers):
             beside += new.seconds - old.seconds
     kinds = [Counter(edge.operator for edge in each) for each in (pair.edges_before, pair.edges)]
-    if kinds[0] != kinds[1]:
-        beside += sum(e.seconds for e in pair.edges) - sum(e.seconds for e in pair.edges_before)
+    if not static and kinds[0] != kinds[1]:
+        beside += pair.beside_s
     if taken <= 0:
         return 1.0
     return min(max((taken + beside) / taken, 1 / LARGEST_SHIFT), LARGEST_SHIFT)

@@ -18,6 +18,7 @@ from talaria_widget.compilers import pricing
 from talaria_widget.compilers.onnxruntime.casts import Passes
 from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key
 from talaria_widget.compilers.onnxruntime.rows import Measured
+from talaria_widget.compilers.onnxruntime.rules import corrections
 from talaria_widget.prices import PROVENANCE, Band, Prices
 from talaria_widget.recipe import Option
 
@@ -92,6 +93,7 @@ def measured_prices(
     energy = _energy(prices, total, energy_j, whole_s)
     return replace(
         prices,
+        corrections=(*prices.corrections, *corrections(measured, prices, passes, integer)),
         reasons=tuple(reasons),
         latency=total,
         energy=energy,
