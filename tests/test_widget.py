@@ -53,6 +53,22 @@ def test_a_click_is_one_rule_and_one_step(widget: Talaria) -> None:
     assert len(widget.recipe) == 1
 
 
+def test_stop_and_measure_are_answered(widget: Talaria) -> None:
+    for sequence, kind in ((8, "stop"), (9, "measure")):
+        send(widget, kind, sequence)
+        assert widget._status["sequence"] == sequence
+
+
+def test_the_progress_of_a_measurement_leaves_a_refusal_said(widget: Talaria) -> None:
+    send(widget, "mark", 7, rows=["no such row"], option=1)
+    said = widget._status["error"]
+    assert said
+    widget._measured("state")
+    assert widget._status["error"] == said
+    send(widget, "measure", 8)
+    assert widget._status["error"] == ""
+
+
 def test_code_and_clicks_share_a_history(widget: Talaria) -> None:
     widget.mark("stem", INT8)
     send(widget, "mark", rows=["fc"], option=column_of(widget, "fp16"))

@@ -182,7 +182,7 @@ class Talaria(anywidget.AnyWidget):
         """Take up what was measured, whatever thread says so."""
         if event == "state":
             with self._lock:
-                self._status = {**self._status, "measuring": self._behind.state}
+                self._status = self._progress()
             return
         recipe, before = self._history.now, self._compiled
         compiled = self._behind.compile(before.program.device, recipe)
@@ -191,7 +191,13 @@ class Talaria(anywidget.AnyWidget):
                 return
             if self._history.now is not recipe:
                 compiled = pipeline.with_options(compiled, self._history.now)
-            self._take(compiled, self._state())
+            self._take(compiled, self._progress())
+
+    def _progress(self) -> dict[str, Any]:
+        """What was said of the last command stays said; one not answered yet is answered."""
+        if self._status["sequence"] != self._sequence:
+            return self._state()
+        return {**self._status, "measuring": self._behind.state}
 
     # ------------------------------------------------------------------------- values refused
 
