@@ -123,9 +123,7 @@ def sweep(state: State, payload: Building) -> Seen:
         plain, other = (each.run for each in pair)
         _take_turns([plain, other], payload.seconds / 2, payload.rounds)
         nodes = [each.nodes(_cost(state)) for each in pair]
-        base, new, noise = against(
-            pair[0].run, pair[1].run, payload.seconds / 2, payload.rounds // 2
-        )
+        base, new, noise = _calmest(plain, other, payload.seconds / 2, payload.rounds // 2)
     return Seen(base.seconds, new.seconds, noise, nodes[0], nodes[1], file)
 
 
