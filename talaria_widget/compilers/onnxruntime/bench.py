@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from onnx import ModelProto, TensorProto, helper
+
 from talaria_widget.compilers import stored
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
@@ -67,7 +69,7 @@ class Bench:
         self._child = Child()
         self._loaded = 0
         skeleton = source.skeleton.SerializeToString(deterministic=True)
-        inputs = {name: _spec(graph, name) for name in graph.inputs}
+        inputs = dict(_inputs(graph, source.skeleton))
         self._loading = Loading(skeleton, inputs)
         digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
         self._key = f"{machine()}|model|{digest}"
@@ -290,9 +292,18 @@ class Bench:
         self._cache.put(f"{self._key}|{what}", to_bytes(value))
 
 
-def _spec(graph: Graph, name: str) -> tuple[tuple[int, ...], str]:
-    tensor = graph.tensors[name]
-    return tensor.shape or (), tensor.dtype
+def _inputs(graph: Graph, model: ModelProto) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
+    """Shape and dtype of each input; the graph says what the file leaves open."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in stored:
+            continue
+        kind = value.type.tensor_type
+        shape: tuple[int, ...] | None = tuple(dim.dim_value for dim in kind.shape.dim)
+        if value.name in graph.tensors:
+            shape = graph.tensors[value.name].shape
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT)
+        yield value.name, (shape or (), dtype.name)
 
 
 def _is_static(option: Option) -> bool:
