@@ -12,13 +12,6 @@ import {
   standingOfRows,
 } from "./standing";
 
-const device = {
-  name: "onnxruntime-cpu",
-  title: "This machine · one thread",
-  runtime: "ONNX Runtime",
-  provenance: "measured" as const,
-  threads: 1,
-};
 const small = goldenProgram("SmallNet");
 const plain = decodeReport(unpack(goldenFixture("SmallNet")._report), small).meta;
 const whole: ReportMeta = {
@@ -32,43 +25,37 @@ const sum: ReportMeta = { ...whole, provenance: "partly measured", measured: fal
 
 describe("a total", () => {
   it("is measured where the whole was run, and an estimate while the page previews", () => {
-    expect(standingOf("latency_s", whole, device, false)).toBe("measured");
-    expect(standingOf("latency_s", whole, device, true)).toBe("estimated");
-    expect(standingOf("latency_s", sum, device, false)).toBe("estimated");
+    expect(standingOf("latency_s", whole, false)).toBe("measured");
+    expect(standingOf("latency_s", whole, true)).toBe("estimated");
+    expect(standingOf("latency_s", sum, false)).toBe("estimated");
   });
 
   it("is modelled until anything is measured", () => {
     const modelled: ReportMeta = { ...sum, provenance: "modelled" };
-    expect(standingOf("latency_s", modelled, device, false)).toBe("modelled");
-    expect(standingOf("latency_s", { ...modelled, measured: true }, device, false)).toBe(
-      "measured",
-    );
-    expect(standingOf("energy_j", plain, device, false)).toBe("modelled");
-    expect(standingOf("latency_s", { ...plain, provenance: "vendor" }, device, false)).toBe(
-      "vendor",
-    );
+    expect(standingOf("latency_s", modelled, false)).toBe("modelled");
+    expect(standingOf("latency_s", { ...modelled, measured: true }, false)).toBe("measured");
+    expect(standingOf("energy_j", plain, false)).toBe("modelled");
+    expect(standingOf("latency_s", { ...plain, provenance: "vendor" }, false)).toBe("vendor");
   });
 
   it("of energy is as good as its source", () => {
     const from = (energy_source: string): ReportMeta => ({ ...whole, energy_source });
-    expect(standingOf("energy_j", from("RAPL"), device, false)).toBe("measured");
-    expect(standingOf("energy_j", from("RAPL"), device, true)).toBe("estimated");
-    expect(standingOf("energy_j", from("mean power x latency"), device, false)).toBe("estimated");
-    expect(standingOf("energy_j", from("bottom-up, within a factor of 2"), device, false)).toBe(
-      "modelled",
-    );
+    expect(standingOf("energy_j", from("RAPL"), false)).toBe("measured");
+    expect(standingOf("energy_j", from("RAPL"), true)).toBe("estimated");
+    expect(standingOf("energy_j", from("mean power x latency"), false)).toBe("modelled");
+    expect(standingOf("energy_j", from("bottom-up, within a factor of 2"), false)).toBe("modelled");
   });
 
   it("of bytes is counted", () => {
-    expect(standingOf("size_bytes", whole, device, true)).toBe("counted");
-    expect(standingOf("peak_memory_bytes", plain, device, false)).toBe("counted");
+    expect(standingOf("size_bytes", whole, true)).toBe("counted");
+    expect(standingOf("peak_memory_bytes", plain, false)).toBe("counted");
   });
 
-  it("names its source", () => {
+  it("names its source, unless the figure is the page's own", () => {
     expect(explain("measured", "latency_s", whole)).toContain("(25th percentile of 20 runs)");
-    expect(explain("estimated", "energy_j", whole)).toBe(
-      "estimated from what was measured (mean power x latency)",
-    );
+    expect(explain("estimated", "latency_s", whole)).not.toContain("(");
+    expect(explain("estimated", "latency_s", sum)).toContain("(25th percentile of 20 runs)");
+    expect(explain("modelled", "energy_j", whole)).toContain("(mean power x latency)");
     expect(explain("modelled", "latency_s", plain)).toMatch(/^modelled: .*figures$/);
   });
 });

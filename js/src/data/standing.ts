@@ -1,5 +1,5 @@
 /** What kind of figure each one is: measured, estimated from measured parts, modelled, counted. */
-import type { DeviceInfo, ReportMeta } from "../wire";
+import type { ReportMeta } from "../wire";
 import type { Program } from "./decode";
 import type { Metric } from "./preview";
 
@@ -17,21 +17,15 @@ const MEANINGS: Record<Standing, string> = {
 };
 
 /** `previewed` figures are the page's own sum of rows, whatever was measured before. */
-export function standingOf(
-  metric: Metric,
-  report: ReportMeta,
-  device: DeviceInfo,
-  previewed: boolean,
-): Standing {
+export function standingOf(metric: Metric, report: ReportMeta, previewed: boolean): Standing {
   if (metric === "size_bytes" || metric === "peak_memory_bytes") return "counted";
   const { provenance, measured, energy_source } = report;
   if (provenance === "modelled" || provenance === "vendor") {
     if (!measured || previewed) return provenance;
   }
-  if (metric === "latency_s") return measured && !previewed ? "measured" : "estimated";
-  if (/^RAPL/i.test(energy_source)) return measured && !previewed ? "measured" : "estimated";
-  const derived = device.provenance === "measured" && !/bottom-up|factor/i.test(energy_source);
-  return derived ? "estimated" : "modelled";
+  // Joules that no counter was read for are seconds times a power, or a sum by formula.
+  if (metric === "energy_j" && !/^RAPL/i.test(energy_source)) return "modelled";
+  return measured && !previewed ? "measured" : "estimated";
 }
 
 /** The same as a sentence, with the source where it is known. */
@@ -39,11 +33,10 @@ export function explain(standing: Standing, metric: Metric, report: ReportMeta):
   if (metric === "size_bytes") return "counted: the bytes that the file holds";
   if (metric === "peak_memory_bytes") return "counted: the tensors alive at once, by their sizes";
   const source = metric === "latency_s" ? report.latency_source : report.energy_source;
-  const meaning =
-    metric === "energy_j" && standing === "estimated"
-      ? "estimated from what was measured"
-      : MEANINGS[standing];
-  return source ? `${meaning} (${source})` : meaning;
+  const meaning = MEANINGS[standing];
+  // The source is that of Python's figure: a preview beside a measured one is the page's own.
+  const own = report.measured && standing === "estimated";
+  return source && !own ? `${meaning} (${source})` : meaning;
 }
 
 /** Of a row in a column. */

@@ -75,7 +75,7 @@ export function totalCells(shown: Shown): Cell[] {
     const { key, unit } = metric;
     const value = best[key];
     const before = was[key];
-    const standing = standingOf(key, meta, shown.meta.device, preview);
+    const standing = standingOf(key, meta, preview);
     const banded = key === "latency_s" || key === "energy_j";
     const [low, high] = bandOf(best, key);
     const target = shown.targets[key] ?? null;
@@ -169,7 +169,7 @@ export interface Ledger {
 export function ledgerOf(shown: Shown): Ledger {
   const preview = shown.candidate !== null || shown.previewing;
   const { meta } = shown.report;
-  const standing = standingOf("latency_s", meta, shown.meta.device, preview);
+  const standing = standingOf("latency_s", meta, preview);
   const sum = (shown.candidate ?? shown.now).totals.latency_s;
   if (preview || !meta.measured) return { standing, measured: null, sum, difference: null };
   const measured = meta.totals.latency_s ?? Number.NaN;

@@ -17,17 +17,8 @@ import { agree, type Mark, type Metric, withMarks } from "../data/preview";
 import type { Command, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
+import { Outbox, type Pending } from "./outbox.svelte";
 import type { Traits } from "./traits";
-
-/** After this long without an answer the page says that Python is busy. */
-export const PATIENCE_MS = 400;
-
-/** A command on its way. Marks name their rows, as rows are counted anew on another device. */
-interface Pending {
-  sequence: number;
-  kind: Command["kind"];
-  mark: { names: string[]; label: string; python: string } | null;
-}
 
 /** A command before it has its number. */
 type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
@@ -54,7 +45,6 @@ export class TalariaState {
   targets = $state.raw<Readonly<Record<string, number>>>({});
   device = $state("");
   live = $state(true);
-  slow = $state(false);
   /** A fault of the page itself. */
   problem = $state("");
   /** Counts the times that other rows took the place of those shown. */
@@ -62,12 +52,9 @@ export class TalariaState {
   /** What was dismissed: the same sentence is not shown again. */
   dismissed = $state.raw<Said | null>(null);
 
-  #pending = $state.raw<readonly Pending[]>([]);
-  #wantedDevice = $state<string | null>(null);
+  #outbox = new Outbox();
   #model: AnyModel<Traits>;
   #views: { program: DataView | null; report: DataView | null } = { program: null, report: null };
-  #sequence: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: KernelWatch;
   #listeners: [string, () => void][] = [];
   #carried = new Set<Carry>();
@@ -80,9 +67,11 @@ export class TalariaState {
     evaluate(this.plan, new Int32Array(this.program.weight_leader.length)),
   );
 
+  slow = $derived(this.#outbox.slow);
+
   #marks = $derived.by((): Mark[] => {
     const { options } = this.program.meta;
-    return this.#pending.flatMap(({ mark }) => {
+    return this.#outbox.pending.flatMap(({ mark }) => {
       if (!mark) return [];
       const option = options.findIndex(({ label }) => label === mark.label);
       const rows = mark.names.flatMap((name) => this.indexOfName.get(name) ?? []);
@@ -111,18 +100,19 @@ export class TalariaState {
 
   /** Asked to measure or to stop, and not answered yet. */
   asked = $derived.by(
-    () => this.#pending.find(({ kind }) => kind === "measure" || kind === "stop")?.kind ?? null,
+    () =>
+      this.#outbox.pending.find(({ kind }) => kind === "measure" || kind === "stop")?.kind ?? null,
   );
 
   pageState = $derived.by((): PageState => {
     if (!this.live) return "no-kernel";
     if (this.#marks.length) return "preview";
-    return this.#pending.length || this.#wantedDevice !== null ? "busy" : "ready";
+    return this.#outbox.empty ? "ready" : "busy";
   });
 
   /** The recipe as code, with what Python has not yet heard. */
   python = $derived.by(() => {
-    const unheard = this.#pending.flatMap(({ mark }) =>
+    const unheard = this.#outbox.pending.flatMap(({ mark }) =>
       mark ? [`w.mark(${JSON.stringify(mark.names)}, ${mark.python})  # not yet run`] : [],
     );
     return unheard.length
@@ -132,8 +122,6 @@ export class TalariaState {
 
   constructor(model: AnyModel<Traits>) {
     this.#model = model;
-    // Several pages may drive one widget: each counts from a place of its own.
-    this.#sequence = Math.floor(Math.random() * 2 ** 20) * 2 ** 10;
     this.#readRecipe();
     this.#read();
     this.status = model.get("_status");
@@ -157,7 +145,7 @@ export class TalariaState {
   }
 
   stop() {
-    clearTimeout(this.#timer);
+    this.#outbox.stop();
     this.#watch.stop();
     for (const [name, callback] of this.#listeners) {
       this.#model.off(name as "change:device", callback);
@@ -199,18 +187,14 @@ export class TalariaState {
 
   setDevice(name: string) {
     if (!this.live || name === this.device) return;
-    this.#wantedDevice = name;
+    this.#outbox.askFor(name);
     this.device = name;
     this.#save({ device: name });
-    this.#wait();
   }
 
   #send(command: Unnumbered<Command>, mark: Pending["mark"] = null) {
     if (!this.live) return;
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    this.#pending = [...this.#pending, { sequence, kind: command.kind, mark }];
-    this.#wait();
+    const sequence = this.#outbox.add(command.kind, mark);
     this.#attempt(() => this.#model.send({ ...command, sequence }));
   }
 
@@ -275,7 +259,7 @@ export class TalariaState {
     // What Python says as well need not be drawn again.
     const same = foreseen && agree(foreseen.choice, foreseen.evaluation, report);
     this.report = same ? { ...report, ...foreseen } : report;
-    this.#answered(report.meta.sequence);
+    this.#outbox.answered(report.meta.sequence);
     this.#settleDevice();
   }
 
@@ -299,8 +283,8 @@ export class TalariaState {
     this.status = this.#model.get("_status");
     // A measurement tells its progress in the same trait: only what is new is heard as such.
     if (this.dismissed && !sameWords(this.status, this.dismissed)) this.dismissed = null;
-    if (this.status.error && this.status.error !== error) this.#wantedDevice = null;
-    this.#answered(this.status.sequence);
+    if (this.status.error && this.status.error !== error) this.#outbox.askFor(null);
+    this.#outbox.answered(this.status.sequence);
   }
 
   #readDevice() {
@@ -309,28 +293,10 @@ export class TalariaState {
   }
 
   #settleDevice() {
-    const wanted = this.#wantedDevice;
+    const wanted = this.#outbox.device;
     if (wanted === null) return;
     if (this.program.meta.device.name === wanted || this.device !== wanted) {
-      this.#wantedDevice = null;
-      this.#wait();
+      this.#outbox.askFor(null);
     }
-  }
-
-  /** Python answers in order, so that an answer settles what was sent before it as well. */
-  #answered(sequence: number) {
-    const at = this.#pending.findIndex((command) => command.sequence === sequence);
-    if (at < 0) return;
-    this.#pending = this.#pending.slice(at + 1);
-    this.#wait();
-  }
-
-  #wait() {
-    clearTimeout(this.#timer);
-    this.slow = false;
-    if (!this.#pending.length && this.#wantedDevice === null) return;
-    this.#timer = setTimeout(() => {
-      this.slow = true;
-    }, PATIENCE_MS);
   }
 }

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type FakeModel, fakeModel } from "../../dev/fake-model";
 import { goldenFixture } from "../../dev/golden";
-import { PATIENCE_MS, TalariaState } from "./talaria.svelte";
+import { PATIENCE_MS } from "./outbox.svelte";
+import { TalariaState } from "./talaria.svelte";
 
 let model: FakeModel;
 let talaria: TalariaState;
