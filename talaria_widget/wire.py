@@ -67,8 +67,7 @@ class ProgramMeta(TypedDict):
     Blocks, by name (R rows, S signatures, O options, W stored weights, T tensors, E edges,
     K cast sizes, P precisions): float64 `macs flops read_bytes write_bytes` (R, NaN unknown),
     `parameters` (R), `times` (R: runs in one forward, 0 not taken), `weight_bytes` (W x O),
-    `tensor_size tensor_bytes` (T),
-    `precision_bytes` (P); float32 `latency latency_low latency_high energy energy_low
+    `tensor_size tensor_bytes` (T), `precision_bytes` (P); float32 `latency latency_low latency_high energy energy_low
     energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
     cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
     `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
@@ -76,9 +75,9 @@ class ProgramMeta(TypedDict):
     `block_rows` (of every block, count x places: the row at each place of each repeat, -1 for
     none); uint8 `provenance` (S x O: 0 modelled, 1 measured, 2 vendor), `gives refusal` (S x O),
     `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory, 2 dispatch, 3 unknown),
-    `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio, and of
-    a correction, by provenance. `stored_precisions` says what a row computes in where the model itself fixes it
-    ("int8"), else nothing.
+    `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio,
+    and of a correction, by provenance. `stored_precisions` says what a row computes in where the
+    model itself fixes it ("int8"), else nothing.
     """
 
     revision: int
@@ -152,8 +151,9 @@ class ReportMeta(TypedDict):
     a matter of looking up the program's prices.
     Totals, baseline and estimated hold `latency_s energy_j latency_s_change` each with `_low` and
     `_high`, `size_bytes`, `peak_memory_bytes`, `macs`, `flops`, `parameters`; null is unknown.
-    Totals are the best known, and `change` is theirs: where `measured`, of the whole really run, which `difference_s` sets against
-    the sum of its rows (`estimated`). Sources are clauses for people.
+    Totals are the best known, and `change` is theirs: where `measured`, of the whole really run,
+    which `difference_s` sets against the sum of its rows (`estimated`). Sources are clauses for
+    people.
     """
 
     program: int
