@@ -68,8 +68,8 @@ class ProgramMeta(TypedDict):
     K cast sizes, P precisions): float64 `macs flops read_bytes write_bytes` (R, NaN unknown),
     `parameters` (R), `times` (R: runs in one forward, 0 not taken), `weight_bytes` (W x O),
     `tensor_size tensor_bytes` (T), `precision_bytes` (P); float32 `latency latency_low latency_high
-    energy energy_low energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high cast_energy
-    cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
+    energy energy_low energy_high` (S x O), `cast_latency cast_latency_low cast_latency_high
+    cast_energy cast_energy_low cast_energy_high` (K x P x P); int32 `row_signature` (R),
     `row_weight_start` (R + 1), `row_weight`, `weight_leader` (W), `tensor_row tensor_last
     tensor_cast tensor_reuse` (T), `edge_row edge_tensor` (E), `column_precision` (O),
     `block_rows` (of every block, count x places: the row at each place of each repeat, -1 for
