@@ -102,10 +102,10 @@ def baseline(state: State, payload: float) -> Any:
     def run() -> object:
         return session.run(None, feed)
 
-    one, other, noise = _calmest(run, run, payload / 2, 6)
+    one, other, noise = _calmest(run, run, payload / 2, 4)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
-        _take_turns([watched.run], payload / 2, 12)
+        _take_turns([watched.run], payload / 2, 6)
         nodes = watched.nodes(_cost(state))
     return one, other, noise, nodes, energy_j(run)
 

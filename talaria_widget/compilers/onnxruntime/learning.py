@@ -10,6 +10,7 @@ from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.commands import Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge, Form, forms
 from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key
+from talaria_widget.compilers.onnxruntime.profiling import calm
 from talaria_widget.compilers.onnxruntime.rows import Measured
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option
@@ -34,6 +35,11 @@ class Pair:
     edges: Sequence[Edge]
     drift: float
     beside_s: float
+
+
+def calmest(profiles: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """The seconds of each row over several profiles, by those that were disturbed least."""
+    return tuple(calm(times) for times in zip(*profiles, strict=True))
 
 
 def compare(
