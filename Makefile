@@ -52,9 +52,11 @@ bench: setup chromium ## speed and size beside what they are compared with
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_capture
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_growth
 
-accuracy: setup ## counts, sizes, times against real ones; writes docs/{counting,accuracy,devices}.md
+accuracy: setup ## counts, sizes, times against real ones (an hour); writes docs/
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_counts
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
+	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_lowering
+	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_latency --again --write
 	PYTHONPATH=tests $(RUN) -m benchmarks.modelled_devices --write docs/devices.md
 
 dev: setup ## JupyterLab and a bundle that rebuild and reload as the sources change

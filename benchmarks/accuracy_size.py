@@ -1,79 +1,46 @@
-"""Predicted sizes beside the tensors of the files that `apply` really writes.
+"""Predicted sizes beside the tensors of the files that `apply` really writes, and their outputs.
 
-The files are counted here, by onnx alone. Writes `docs/accuracy.md`.
+The files are counted here, by onnx alone. Writes a section of `docs/accuracy.md`.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
 from onnx import GraphProto, ModelProto, TensorProto
-from transformers import BertConfig, BertModel, MobileNetV2Config, MobileNetV2ForImageClassification
 
 import talaria_widget as talaria
-from torchvision_cpu import models
+from benchmarks.latency_models import MODELS, Loader
+from benchmarks.sections import write_section
 
-DEVICE = "cpu-avx2"
+DEVICE = "onnxruntime-cpu"
 LIMIT = 0.01
 TARGET = Path(__file__).parents[1] / "docs" / "accuracy.md"
+DYNAMIC = talaria.Activations(8, dynamic=True)
 RECIPES: dict[str, dict[str, Any]] = {
     "as stored": {},
+    "fp16": {"*": talaria.Cast("float16")},
     "int8 weights": {"*": talaria.Quantize(8)},
-    "int8 weights and activations": {"*": talaria.Quantize(8, activations=talaria.Activations(8))},
+    "static int8": {"*": talaria.Quantize(8, activations=talaria.Activations(8))},
+    "dynamic int8": {"*": talaria.Quantize(8, activations=DYNAMIC)},
+    "4-bit blocks": {"*": talaria.Quantize(4, granularity="block", block_size=32)},
 }
 FOUR_BITS = (TensorProto.INT4, TensorProto.UINT4)
-HEADING = """# Predicted and real sizes
+HEADING = """Made by `benchmarks/accuracy_size.py`. `predicted` is `size_bytes` of the report on
+`onnxruntime-cpu` (tensor payload in ONNX Runtime's container); `real` is the payload of every
+tensor in the file that `talaria.apply` wrote for the same recipe, counted by onnx alone. `SQNR` is
+the worst signal-to-noise ratio of an output against the model's own, on two inputs, both run in
+ONNX Runtime. Random weights, save for the ONNX files; calibrated on one random input.
 
-Made by `make accuracy`. `predicted` is `size_bytes` of the report on `cpu-avx2` (tensor payload in
-ONNX Runtime's container); `real` is the payload of every tensor in the file that `talaria.apply`
-wrote for the same recipe, counted by onnx alone. Random weights, save for the ONNX files.
-
-| model | recipe | predicted | real | error |
-|---|---|---:|---:|---:|
+| model | recipe | layers | predicted | real | error | SQNR |
+|---|---|---:|---:|---:|---:|---:|
 """
-
-
-def resnet50() -> tuple[Any, Any]:
-    return models().resnet50(weights=None).eval(), torch.randn(1, 3, 224, 224)
-
-
-def mobilenet_v2() -> tuple[Any, Any]:
-    model = MobileNetV2ForImageClassification(MobileNetV2Config())
-    return model.eval(), torch.randn(1, 3, 224, 224)
-
-
-def bert() -> tuple[Any, Any]:
-    return BertModel(BertConfig(num_hidden_layers=4)).eval(), torch.randint(0, 30_000, (1, 64))
-
-
-def packaged(package: str, path: str, inputs: Any = None) -> Callable[[], tuple[Any, Any]]:
-    """An ONNX file that comes inside a package, which is not imported."""
-
-    def find() -> tuple[Any, Any]:
-        spec = find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(f"{package} is not installed: make setup")
-        return Path(spec.submodule_search_locations[0]) / path, inputs
-
-    return find
-
-
-MODELS: dict[str, Callable[[], tuple[Any, Any]]] = {
-    "ResNet-50": resnet50,
-    "MobileNetV2": mobilenet_v2,
-    "BERT, 4 layers": bert,
-    "Magika (ONNX)": packaged("magika", "models/standard_v3_3/model.onnx"),
-    "PP-OCR classifier (ONNX)": packaged(
-        "rapidocr_onnxruntime", "models/ch_ppocr_mobile_v2.0_cls_infer.onnx", {"x": (1, 3, 48, 192)}
-    ),
-}
 
 
 def tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -99,32 +66,38 @@ def payload(model: ModelProto) -> int:
     return total
 
 
-def measure(make: Callable[[], tuple[Any, Any]], recipe: dict[str, Any]) -> tuple[float, int]:
-    """Predicted bytes, and the real bytes of the file that was written."""
+def measure(load: Loader, recipe: dict[str, Any]) -> tuple[talaria.Applied, float, int]:
+    """What was written, the bytes predicted by the report, and the real ones."""
     torch.manual_seed(0)
-    model, inputs = make()
-    predicted = talaria.analyze(model, inputs, device=DEVICE, recipe=recipe).totals["size_bytes"]
+    model, inputs = load()
+    view = talaria.show(model, inputs, device=DEVICE, recipe=recipe, measure=False)
+    predicted = view.report.totals["size_bytes"]
+    view.close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the invented inputs calibrate
         applied = talaria.apply(model, recipe, inputs)
     if predicted is None or not isinstance(applied.model, ModelProto):
         raise ValueError("a size with unknown parts, or a file too big to hold: compare it apart")
-    return predicted, payload(applied.model)
+    return applied, predicted, payload(applied.model)
 
 
 def main() -> int:
     rows, worst = [], 0.0
-    for name, make in MODELS.items():
+    for name, load in MODELS.items():
         for label, recipe in RECIPES.items():
-            predicted, real = measure(make, recipe)
+            applied, predicted, real = measure(load, recipe)
+            if recipe and not applied.statement.layers:
+                continue  # nothing in it takes this option
             error = predicted / real - 1
             worst = max(worst, abs(error))
+            noise = min(applied.statement.output_sqnr_db.values(), default=float("nan"))
             rows.append(
-                f"| {name} | {label} | {predicted / 1e6:.4f} MB | {real / 1e6:.4f} MB "
-                f"| {error:+.3%} |"
+                f"| {name} | {label} | {applied.statement.layers} | {predicted / 1e6:.4f} MB "
+                f"| {real / 1e6:.4f} MB | {error:+.3%} | {noise:.0f} dB |"
             )
-            print(rows[-1])
-    TARGET.write_text(HEADING + "\n".join(rows) + "\n", encoding="utf-8")
+            print(rows[-1], flush=True)
+    text = f"{HEADING}{chr(10).join(rows)}\n\nWorst error {worst:.3%}; the limit is {LIMIT:.0%}."
+    write_section(TARGET, "## Sizes", text)
     print(f"worst {worst:.3%}, limit {LIMIT:.0%}; written to docs/{TARGET.name}")
     return int(worst > LIMIT)
 
