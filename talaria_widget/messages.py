@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talaria_widget.choice import Choice
+from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.hardware import Device
 from talaria_widget.pipeline import Compiled
 from talaria_widget.prices import CHANGE_BAND, PROVENANCE, Band
@@ -169,10 +170,11 @@ def _parameters(program: Program, weights: Sequence[str]) -> int:
 
 
 def _device(device: Device) -> DeviceInfo:
+    here = device.compiler == "onnxruntime"
     return {
         "name": device.name,
         "title": device.title,
-        "runtime": device.runtime,
+        "runtime": f"{device.runtime} {runtime_version()}" if here else device.runtime,
         "provenance": device.provenance,
         "threads": device.threads,
     }

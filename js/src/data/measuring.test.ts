@@ -69,7 +69,7 @@ describe("a device's line", () => {
   const device = {
     name: "onnxruntime-cpu",
     title: "This machine · one thread",
-    runtime: "ONNX Runtime 1.32",
+    runtime: "ONNX Runtime 1.32.0",
     provenance: "measured" as const,
     threads: 1,
   };

@@ -71,7 +71,9 @@ export function spokenOf(measuring: Measuring | null): string {
 export function deviceLine({ title, runtime, threads, provenance }: DeviceInfo): string {
   if (provenance !== "measured") return title;
   const [name, ...rest] = title.split(" · ");
-  const pieces = rest.some((piece) => piece === runtime) ? rest : [runtime, ...rest];
+  // The third figure of a version says nothing of speed.
+  const version = runtime.replace(/(\d+\.\d+)\.\d+$/, "$1");
+  const pieces = rest.includes(version) ? rest : [version, ...rest];
   if (threads !== null && !pieces.some((piece) => /\bthreads?$/.test(piece))) {
     pieces.push(threads === 1 ? "one thread" : `${threads} threads`);
   }
