@@ -225,3 +225,16 @@ def test_a_row_bears_what_its_option_changes_beside_it() -> None:
     after = 4.0 + 1.0 + 1.0 + 3.0
     assert set(ratios) == {"b", "c"}
     assert 2.0 * ratios["b"] + 3.0 * ratios["c"] == pytest.approx(after - 0.5, rel=1e-6)
+
+
+def test_what_passes_between_blocks_and_the_plain_layout_is_reordered() -> None:
+    found, prices = price()
+    without = replace(prices, corrections=())
+    constant, each = USUAL["reorder"]
+    # d has 16 channels; a feeds d and, as the residual, b.
+    for chosen, elements in (("d", (800, 1600)), ("ad", (1600, 800)), ("abcd", ())):
+        columns = choice(found, prices, WEIGHTS_8, *chosen)
+        extra = evaluate(prices, columns).totals["latency_s"]
+        extra -= evaluate(without, columns).totals["latency_s"]
+        expected = sum(constant + each * n for n in elements)
+        assert extra == pytest.approx(expected, rel=1e-5, abs=1e-12)

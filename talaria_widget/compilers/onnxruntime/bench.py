@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -187,28 +187,48 @@ class Bench:
         return measured_program(self._graph, self._device, self._source, nodes)
 
     def _measure(self, program: Program, unit: _Unit) -> Iterator[None]:
-        """The kernels of one build; halved where the runtime does not survive it."""
-        waiting = [unit.weights]
-        while waiting:
-            weights = waiting.pop()
-            chosen = dict.fromkeys(weights[:: unit.every], unit.option)
-            if not chosen:
-                continue
-            building = Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
+        """The kernels of one build, without those that the runtime does not survive."""
+        weights = unit.weights[:: unit.every]
+        while weights:
             try:
-                seen = self._ask("sweep", building)
+                seen = self._ask("sweep", self._building(weights, unit.option))
             except (ChildDied, ChildRefused) as error:
                 if unit.every > 1:
+                    self._mixed += 1
                     return
-                if len(weights) == 1:
-                    self._refuse(program, weights[0], unit.option, str(error))
-                else:
-                    half = len(weights) // 2
-                    waiting += [weights[half:], weights[:half]]
+                found: dict[str, str] = {}
+                yield from self._search(weights, unit.option, found)
+                # All of them run alone, and not together: none may be chosen.
+                found = found or dict.fromkeys(weights, str(error))
+                for weight, reason in found.items():
+                    self._refuse(program, weight, unit.option, reason)
+                weights = tuple(weight for weight in weights if weight not in found)
                 yield
                 continue
-            self._learn(program, unit, set(chosen), seen)
+            self._learn(program, unit, set(weights), seen)
+            return
+
+    def _search(
+        self, weights: tuple[str, ...], option: Option, found: dict[str, str]
+    ) -> Iterator[None]:
+        """Which of these weights cannot be built or run, by halves; `found` gets the reasons."""
+        half = (len(weights) + 1) // 2
+        waiting = [weights[half:], weights[:half]] if half < len(weights) else [weights]
+        while waiting:
+            group = waiting.pop()
+            try:
+                self._ask("attempt", self._building(group, option))
+            except (ChildDied, ChildRefused) as error:
+                if len(group) == 1:
+                    found[group[0]] = str(error)
+                else:
+                    half = len(group) // 2
+                    waiting += [group[half:], group[:half]]
             yield
+
+    def _building(self, weights: Iterable[str], option: Option) -> Building:
+        chosen = dict.fromkeys(weights, option)
+        return Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
 
     def _learn(self, program: Program, unit: _Unit, chosen: set[str], seen: Seen) -> None:
         measured, baseline = self._state()

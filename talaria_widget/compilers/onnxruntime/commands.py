@@ -127,6 +127,12 @@ def sweep(state: State, payload: Building) -> Seen:
     return Seen(base.seconds, new.seconds, noise, nodes[0], nodes[1], file)
 
 
+def attempt(state: State, payload: Building) -> None:
+    """Build a model and run it once: whether the runtime survives it."""
+    session = open_session(_build(state, payload).SerializeToString())
+    session.run(None, state.kept["feed"])
+
+
 def whole(state: State, payload: Building) -> Any:
     """The timings of the model as it is and as built, in turns, and the noise of their ratio."""
     session = open_session(_build(state, payload).SerializeToString())
@@ -185,5 +191,6 @@ COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {
     "load": load,
     "baseline": baseline,
     "sweep": sweep,
+    "attempt": attempt,
     "whole": whole,
 }

@@ -143,8 +143,8 @@ class _Grid:
         modelled = prices.latency.point.astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             self.ratio = modelled / modelled[:, :1]
-        self.ratio[:, 0] = 1.0
         self.ratio[modelled == 0] = 0.0
+        self.ratio[:, 0] = 1.0
         point, low, high = (
             part.astype(np.float64)
             for part in (prices.latency.point, prices.latency.low, prices.latency.high)
