@@ -35,19 +35,20 @@ class Emit:
     """What rules write with.
 
     `read` gives the present name of a meta tensor, `known` its real values where they do not
-    depend on inputs or parameters.
+    depend on inputs or parameters, `root` the tensor that one is a view of.
     """
 
     def __init__(
         self,
         read: Callable[[torch.Tensor], str],
         known: Callable[[torch.Tensor], torch.Tensor | None],
+        root: Callable[[torch.Tensor], torch.Tensor],
     ) -> None:
         self.nodes: list[Node] = []
         self.stored: dict[str, torch.Tensor] = {}
         self.renamed: dict[str, str] = {}
         self.notes: dict[str, None] = {}
-        self.value, self.known = read, known
+        self.value, self.known, self.root = read, known, root
         self._op: str | None = None
         self._prefix = ""
         self._taken: dict[str, int] = {}

@@ -64,7 +64,7 @@ class Memory:
     """
 
     def __init__(self, replay: Replay, inverse: Inverse) -> None:
-        self.emit = Emit(self.read, self.known)
+        self.emit = Emit(self.read, self.known, self.root)
         self._replay, self._inverse = replay, inverse
         self._cells: dict[int, Cell] = {}
         self._stores: dict[int, Store] = {}
@@ -112,6 +112,11 @@ class Memory:
             return twin
         cell = self.cell(twin)
         return None if cell.store.symbolic else cell.real
+
+    def root(self, twin: torch.Tensor) -> torch.Tensor:
+        """The first tensor on the memory of another."""
+        base = self.cell(twin).store.base
+        return twin if base is None else base.twin
 
     def enter(self, twin: torch.Tensor, name: str) -> Cell:
         """A new tensor on memory of its own, of this name."""

@@ -82,9 +82,14 @@ class Lowering(SchemaCheckMode):
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Catch what is called in this block."""
-        with torch.no_grad(), enable_python_dispatcher(), self:
+        """Be ready to catch calls; entering is slow, and done once."""
+        with torch.no_grad(), self:
             yield
+
+    def call(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What a function gives, every operator that it calls written."""
+        with enable_python_dispatcher():
+            return function(*args, **kwargs)
 
     def __torch_dispatch__(
         self,
@@ -179,6 +184,8 @@ class Lowering(SchemaCheckMode):
 
     def _pair(self, result: Any, twin: Any, found: Any, step: Step) -> Any:
         """The meta tensors of a folded result, each entered with its real one."""
+        if not isinstance(result, torch.Tensor | list | tuple):
+            return result
         if not isinstance(result, torch.Tensor):
             twins = [None] * len(result) if twin is None else twin
             paired = zip(result, twins, strict=True)
@@ -253,8 +260,10 @@ class Lowering(SchemaCheckMode):
         except (RuntimeError, NotImplementedError) as error:
             shape = self.unknown_shape()
             dtype = _DATA_SHAPED.get(func)
+            if func is torch.ops.aten._local_scalar_dense.default:
+                raise CannotLower("it asks for a number that depends on the inputs") from error
             if shape is None or dtype is None:
-                raise CannotLower(f"{func} has no shape without data") from error
+                raise CannotLower(f"{func} cannot be had without data") from error
             return torch.empty(shape, dtype=dtype(args), device=META)
         if key is not None:
             _RESULTS.put(key, result)
@@ -323,6 +332,7 @@ def _build(spec: Any) -> Any:
 
 
 _DATA_SHAPED: Mapping[Any, Callable[[Any], torch.dtype]] = {
+    torch.ops.aten._grouped_mm.default: lambda args: args[0].dtype,
     torch.ops.aten.nonzero.default: lambda args: torch.int64,
     torch.ops.aten.masked_select.default: lambda args: args[0].dtype,
     torch.ops.aten.index.Tensor: lambda args: args[0].dtype,

@@ -67,7 +67,9 @@ def _places(step: Step, parent: torch.Tensor) -> torch.Tensor:
 
 def _turn_back(step: Step, rank: int) -> list[int]:
     with torch._C._DisablePythonDispatcher():
-        turned = step.function(torch.empty(range(2, rank + 2)), *step.args[1:], **step.kwargs)
+        turned = step.function(
+            torch.empty(tuple(range(2, rank + 2))), *step.args[1:], **step.kwargs
+        )
     forward = [size - 2 for size in turned.shape]
     return [forward.index(axis) for axis in range(rank)]
 

@@ -120,8 +120,7 @@ class Walk:
                 return torch.empty_strided(value.shape, value.stride, dtype=value.dtype)
             return self._find(ref)
 
-        with torch._C._DisablePythonDispatcher():
-            result = call.function(*fill(call.args, find), **fill(call.kwargs, find))
+        result = call.function(*fill(call.args, find), **fill(call.kwargs, find))
         for ref in call.mutated:
             self.memory.touch(self._find(ref))
         for ref, tensor in _pairs(call.results, result):
@@ -142,7 +141,7 @@ class Walk:
         given = self._indices(call) if call.target in _INDEXED else call.args
         args, kwargs = fill(given, find), fill(call.kwargs, find)
         before = [self.memory.version(find(ref)) for ref in call.mutated]
-        result = call.function(*args, **kwargs)
+        result = self.lowering.call(call.function, args, kwargs)
         for ref, version in zip(call.mutated, before, strict=True):
             if self.memory.version(find(ref)) == version:
                 raise CannotLower("it writes in place where it was not seen to")
@@ -165,6 +164,8 @@ class Walk:
     def _check(self, ref: Ref, tensor: torch.Tensor) -> None:
         value = self._values[ref.value]
         known = self._held.get(ref.value)
+        if known is not None and not known.is_meta and tensor.is_meta:
+            known = self._stand_in(ref, known)
         if known is not None and known is not tensor and not self._is_same(known, tensor):
             raise CannotLower("it gives another tensor than it gave when it was recorded")
         if known is None and (value.shape != tuple(tensor.shape) or value.dtype != tensor.dtype):
@@ -196,10 +197,9 @@ class Walk:
                     return int(tensor)
             return item
 
-        with torch._C._DisablePythonDispatcher():
-            if type(index) is tuple:
-                return (first, tuple([change(item) for item in index]), *rest)
-            return (first, change(index), *rest)
+        if type(index) is tuple:
+            return (first, tuple([change(item) for item in index]), *rest)
+        return (first, change(index), *rest)
 
     def _find(self, ref: Ref) -> torch.Tensor:
         tensor = self._held.get(ref.value)
@@ -241,13 +241,10 @@ class Walk:
             return tensor.detach()
         storage = self._storages.get(value.storage)
         if storage is None:
-            with torch._C._DisablePythonDispatcher():
-                storage = tensor.detach().untyped_storage().clone()
-            self._storages[value.storage] = storage
+            storage = self._storages[value.storage] = tensor.detach().untyped_storage().clone()
         self._labels.pop(value.index, None)
-        with torch._C._DisablePythonDispatcher():
-            empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-            return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+        empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 def _blank(value: Value) -> torch.Tensor:

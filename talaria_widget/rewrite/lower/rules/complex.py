@@ -9,6 +9,7 @@ import torch
 
 from talaria_widget.rewrite.lower.dtypes import REAL_OF
 from talaria_widget.rewrite.lower.emit import CannotLower, Emit
+from talaria_widget.rewrite.lower.rules.elementwise import as_pairs
 
 aten = torch.ops.aten
 Tensor = torch.Tensor
@@ -22,8 +23,7 @@ def _pair(emit: Emit, given: Tensor | complex, out: Tensor) -> str:
         return emit.constant(torch.tensor([value.real, value.imag], dtype=dtype, device="cpu"))
     if given.is_complex():
         return emit.value(given)
-    real = emit.op("Unsqueeze", emit.cast(given, dtype), emit.ints([-1]))
-    return emit.op("Concat", real, emit.op("Mul", real, emit.scalar(0.0, dtype)), axis=-1)
+    return as_pairs(emit, out, given)
 
 
 def _parts(emit: Emit, pair: str) -> tuple[str, str]:

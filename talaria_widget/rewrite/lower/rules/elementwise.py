@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from talaria_widget.rewrite.lower.dtypes import REAL_OF
 from talaria_widget.rewrite.lower.emit import Emit
 
 aten = torch.ops.aten
@@ -257,7 +258,16 @@ def isfinite(emit: Emit, out: torch.Tensor, x: torch.Tensor) -> str:
 
 def same(emit: Emit, out: torch.Tensor, x: torch.Tensor, *_: Any, **__: Any) -> str:
     """The tensor itself, as another type where the result has one."""
+    if out.dtype.is_complex:
+        return as_pairs(emit, out, x)
     return emit.cast(x, out.dtype)
+
+
+def as_pairs(emit: Emit, out: torch.Tensor, x: torch.Tensor) -> str:
+    """Real numbers as complex ones: pairs whose second is zero."""
+    real = emit.op("Unsqueeze", emit.cast(x, REAL_OF[out.dtype]), emit.ints([-1]))
+    pads = emit.ints([0] * (2 * x.dim() + 1) + [1])
+    return emit.op("Pad", real, pads)
 
 
 _UNARY = {

@@ -11,6 +11,7 @@ import torch
 from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 
 aten = torch.ops.aten
+DEPENDS = "the shape of a result depends on data: how much work follows is that of this input"
 Tensor = torch.Tensor
 
 
@@ -146,14 +147,14 @@ def index_by(emit: Emit, out: Tensor, x: Tensor, indices: Sequence[Tensor | None
 
 def masked_select(emit: Emit, out: Tensor, x: Tensor, mask: Tensor) -> str:
     """Elements, or rows, where a mask holds: their number depends on data."""
-    emit.note("the shape of a result depends on data: how much work follows is that of this input")
+    emit.note(DEPENDS)
     places = emit.op("NonZero", emit.cast(mask, torch.bool))
     return emit.op("GatherND", x, emit.op("Transpose", places, perm=[1, 0]))
 
 
 def nonzero(emit: Emit, out: Tensor, x: Tensor) -> str:
     """The places of what is not zero: their number depends on data."""
-    emit.note("the shape of a result depends on data: how much work follows is that of this input")
+    emit.note(DEPENDS)
     return emit.op("Transpose", emit.op("NonZero", x), perm=[1, 0])
 
 
@@ -197,9 +198,14 @@ def index_put(
 def _put_mask(
     emit: Emit, out: Tensor, x: Tensor, mask: Tensor, values: Tensor, accumulate: bool
 ) -> str:
-    """One value wherever a mask holds."""
-    if values.numel() != 1 or accumulate:
-        raise CannotLower("several values put where a mask holds that depends on data")
+    """One value wherever a mask holds, or one for each place where it does."""
+    if accumulate:
+        raise CannotLower("values added where a mask holds that depends on data")
+    if values.numel() != 1:
+        emit.note(DEPENDS)
+        places = emit.op("NonZero", emit.cast(mask, torch.bool))
+        where = emit.op("Transpose", places, perm=[1, 0])
+        return emit.op("ScatterND", x, where, emit.cast(values, out.dtype))
     spread = emit.value(mask)
     if mask.dim() < x.dim():
         spread = emit.reshape(mask, (*mask.shape, *[1] * (x.dim() - mask.dim())))

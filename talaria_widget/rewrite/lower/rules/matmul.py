@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from talaria_widget.rewrite.lower.emit import Emit
+from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 
 aten = torch.ops.aten
 
@@ -85,7 +85,48 @@ def outer(emit: Emit, out: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> st
     return emit.op("Mul", column, emit.cast(b, out.dtype))
 
 
+def einsum(
+    emit: Emit, out: torch.Tensor, equation: str, operands: Sequence[torch.Tensor], **_: Any
+) -> str:
+    """The equation itself."""
+    names = [emit.cast(operand, out.dtype) for operand in operands]
+    return emit.op("Einsum", *names, equation=equation.replace(" ", ""))
+
+
+_LARGEST_GATHERED = 2**26
+
+
+def grouped(
+    emit: Emit,
+    out: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    offs: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    *_: Any,
+    **__: Any,
+) -> str:
+    """Rows times the matrix of their group: each row gets its matrix, and is multiplied by it."""
+    rows, inner = a.shape[-2], a.shape[-1]
+    if a.dim() != 2 or b.dim() != 3 or offs is None:
+        raise CannotLower("a grouped product of other than rows and one matrix for each group")
+    if rows * inner * b.shape[-1] > _LARGEST_GATHERED:
+        raise CannotLower("a grouped product would need a copy of its matrix for each row")
+    emit.note("grouped products give each row a copy of its group's matrix: slower than in torch")
+    places = emit.constant(torch.arange(rows, device="cpu").view(rows, 1))
+    behind = emit.op("GreaterOrEqual", places, emit.as_type(offs, torch.int64))
+    counted = emit.as_type(behind, torch.int64)
+    group = emit.op("ReduceSum", counted, emit.ints([1]), keepdims=0)
+    last = emit.scalar(b.shape[0] - 1, torch.int64)
+    own = emit.op("Gather", b, emit.op("Min", group, last), axis=0)
+    product = emit.op("MatMul", emit.op("Unsqueeze", a, emit.ints([1])), own)
+    product = emit.op("Squeeze", product, emit.ints([1]))
+    return product if bias is None else emit.op("Add", product, bias)
+
+
 RULES: Mapping[Any, Any] = {
+    aten._grouped_mm.default: grouped,
+    aten.einsum.default: einsum,
     aten.linear.default: linear,
     aten.matmul.default: matmul,
     aten.mm.default: matmul,

@@ -155,7 +155,17 @@ def rms_norm(
     return made if weight is None else emit.op("Mul", made, weight)
 
 
+def weight_norm(emit: Emit, out: Any, v: Tensor, g: Tensor, dim: int = 0) -> str | tuple[str, str]:
+    """A weight of the length that another parameter says, along every axis but one."""
+    axes = emit.ints([axis for axis in range(v.dim()) if axis != dim % v.dim()])
+    length = emit.op("ReduceL2", v, axes, keepdims=1)
+    made = emit.op("Mul", v, emit.op("Div", g, length))
+    return (made, length) if isinstance(out, list | tuple) else made
+
+
 RULES: Mapping[Any, Any] = {
+    aten._weight_norm.default: weight_norm,
+    aten._weight_norm_interface.default: weight_norm,
     aten.batch_norm.default: batch_norm,
     aten.layer_norm.default: layer_norm,
     aten.group_norm.default: group_norm,

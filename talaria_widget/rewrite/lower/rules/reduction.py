@@ -203,6 +203,8 @@ RULES: Mapping[Any, Any] = {
     aten.max.default: reduce("ReduceMax"),
     aten.min.default: reduce("ReduceMin"),
     aten.logsumexp.default: reduce("ReduceLogSumExp"),
+    aten._is_any_true.default: truth("ReduceMax"),
+    aten._is_all_true.default: truth("ReduceMin"),
     aten.any.default: truth("ReduceMax"),
     aten.any.dim: truth("ReduceMax"),
     aten.any.dims: truth("ReduceMax"),

@@ -196,17 +196,41 @@ def as_strided(
     stride: Sequence[int],
     storage_offset: int | None = None,
 ) -> str:
-    """Elements by their places in memory, which a contiguous tensor fills in order."""
-    if not x.is_contiguous():
-        raise CannotLower("as_strided of memory that is not in order")
+    """Elements by their places in memory, which a tensor without gaps fills."""
     offset = x.storage_offset() if storage_offset is None else storage_offset
-    offset -= x.storage_offset()
-    if tuple(size) == x.shape and tuple(stride) == x.stride() and offset == 0:
+    if tuple(size) == x.shape and tuple(stride) == x.stride() and offset == x.storage_offset():
         return emit.value(x)
+    whole = x if _is_dense(x) else emit.root(x)
+    if not _is_dense(whole):
+        raise CannotLower("as_strided of memory with gaps")
+    offset -= whole.storage_offset()
+    reach = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if offset < 0 or reach >= whole.numel():
+        raise CannotLower("as_strided beyond what was written")
     with torch._C._DisablePythonDispatcher():
-        places = torch.arange(x.numel()).as_strided(tuple(size), tuple(stride), offset).clone()
-    flat = emit.reshape(x, (-1,))
+        count = torch.arange(whole.numel())
+        places = count.as_strided(tuple(size), tuple(stride), offset).clone()
+    order = _in_memory(whole)
+    name = emit.value(whole)
+    if order != list(range(whole.dim())):
+        name = emit.op("Transpose", name, perm=order)
+    flat = emit.reshape(name, (-1,))
     return emit.op("Gather", flat, emit.constant(places.contiguous()), axis=0)
+
+
+def _in_memory(x: Tensor) -> list[int]:
+    """The axes as they lie in memory, the slowest first."""
+    return sorted(range(x.dim()), key=lambda axis: (-x.stride()[axis], axis))
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether a tensor's elements fill its memory, in whatever order of axes."""
+    step = 1
+    for axis in reversed(_in_memory(x)):
+        if x.shape[axis] != 1 and x.stride()[axis] != step:
+            return False
+        step *= x.shape[axis]
+    return True
 
 
 def unfold(emit: Emit, out: Tensor, x: Tensor, dimension: int, size: int, step: int) -> str:
