@@ -23,6 +23,8 @@ from talaria_widget.rewrite.integers import (
 )
 from talaria_widget.rewrite.uses import Use, Weight
 
+DYNAMIC_OPSET = 11
+
 
 def store_dynamic(draft: Draft, weight: Weight, parts: Parts) -> None:
     """Store a weight as 8-bit integers, and let its layers quantize what they take."""
@@ -64,7 +66,16 @@ def _all_rows(products: list[Use]) -> bool:
 
 
 def quantized_input(draft: Draft, name: str) -> list[str]:
-    """A value in integers, with its scale and zero point; layers that read it share them."""
+    """A value in integers, with its scale and zero point; layers that read it share them.
+
+    Raises:
+        ValueError: the file's opset is too old.
+    """
+    if draft.opset < DYNAMIC_OPSET:
+        raise ValueError(
+            f"the file is written in opset {draft.opset}, and inputs can be quantized on every run "
+            f"from opset {DYNAMIC_OPSET} on: convert it with onnx.version_converter."
+        )
     for node, _ in draft.readers(name):
         if node.op_type == "DynamicQuantizeLinear":
             return list(node.output)
