@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from onnx import ModelProto, TensorProto, helper
 
-from talaria_widget.compilers import stored
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
@@ -18,8 +18,9 @@ from talaria_widget.compilers.onnxruntime.casts import Passes, passes
 from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.commands import Building, Loading, Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge
-from talaria_widget.compilers.onnxruntime.kernels import Kernel, Table
+from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table
 from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of
+from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
 from talaria_widget.compilers.onnxruntime.remembered import (
     baseline_from,
@@ -33,24 +34,17 @@ from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
 from talaria_widget.program import Program
-from talaria_widget.recipe import Activations, Option, Quantize
+from talaria_widget.recipe import Option
 from talaria_widget.rewrite.source import Source
 
 BASELINE_S = 2.0
 SWEEP_S = 2.0
 WHOLE_S = 2.0
 ROUNDS = 6
+MOST_SWEEPS = 2 * SWEEPS
+"""Of one option in one bench: what no sweep sees is not looked for again and again."""
 MOST_EDGES, MOST_PROFILES = 1000, 16
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """One build of a sweep: these weights in this option."""
-
-    option: Option
-    weights: tuple[str, ...]
-    every: int = 1
 
 
 class Bench:
@@ -80,6 +74,7 @@ class Bench:
         self._edges: list[Edge] = self._recall("edges", edges_from) or []
         self._profiles: list[tuple[float, ...]] = []
         self._mixed = 0
+        self._swept: Counter[Option] = Counter()
 
     def compile(self) -> Program:
         """The program of the rows that the runtime really runs, its baseline measured.
@@ -107,9 +102,7 @@ class Bench:
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from all that was measured so far; measures nothing."""
         measured, baseline = self._state()
-        lines = menu(program, asked)
-        keys = [(t.signature, line.option) for t in program.tasks for line in lines[1:]]
-        self._table.fetch(keys)
+        fetch(self._table, program, menu(program, asked))
         return measured_prices(
             measured,
             baseline.timing.seconds,
@@ -129,7 +122,12 @@ class Bench:
         Raises:
             Stopped: `stop` was called.
         """
-        units = self._wanted(program, asked)
+        units = [
+            unit
+            for unit in builds(program, asked, self._table, mixed=self._mixed == 0)
+            if self._swept[unit.option] < MOST_SWEEPS
+        ]
+        self._swept.update(unit.option for unit in units if unit.every == 1)
         for done, unit in enumerate(units):
             yield done, len(units)
             for _ in self._measure(program, unit):
@@ -186,7 +184,7 @@ class Bench:
     def _rows_of(self, nodes: Sequence[Node]) -> Measured:
         return measured_program(self._graph, self._device, self._source, nodes)
 
-    def _measure(self, program: Program, unit: _Unit) -> Iterator[None]:
+    def _measure(self, program: Program, unit: Unit) -> Iterator[None]:
         """The kernels of one build, without those that the runtime does not survive."""
         weights = unit.weights[:: unit.every]
         while weights:
@@ -230,11 +228,11 @@ class Bench:
         chosen = dict.fromkeys(weights, option)
         return Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
 
-    def _learn(self, program: Program, unit: _Unit, chosen: set[str], seen: Seen) -> None:
+    def _learn(self, program: Program, unit: Unit, chosen: set[str], seen: Seen) -> None:
         measured, baseline = self._state()
         skeleton = self._source.skeleton
         inputs = [value.name for value in skeleton.graph.input]
-        static = _is_static(unit.option)
+        static = is_static(unit.option)
         whole_s = baseline.timing.seconds
         again = self._rows_of(seen.base).seconds
         if len(again) == len(measured.seconds):
@@ -253,40 +251,6 @@ class Bench:
     def _refuse(self, program: Program, weight: str, option: Option, reason: str) -> None:
         found = [task.signature for task in program.tasks if weight in task.weights]
         self._table.add({(signature, option): Kernel(reason=reason) for signature in found})
-
-    def _wanted(self, program: Program, asked: Sequence[Option]) -> list[_Unit]:
-        """The builds of a sweep: an option throughout, and on every second layer."""
-        lines = menu(program, asked)
-        self._table.fetch([(t.signature, line.option) for t in program.tasks for line in lines[1:]])
-        table = stored.table(program, lines)
-        units = []
-        for column, line in enumerate(lines):
-            if column == 0 or line.reason:
-                continue
-            weights = tuple(
-                weight.name
-                for i, weight in enumerate(program.weights)
-                if table.leader[i] == i and not table.refusal[i, column]
-            )
-            fresh = [w for w in weights if not self._is_done(program, w, line.option)]
-            if fresh:
-                refused = {w for w in weights if self._is_refused(program, w, line.option)}
-                able = tuple(w for w in weights if w not in refused)
-                units.append(_Unit(line.option, able))
-                if _is_static(line.option) and self._mixed == 0:
-                    units.append(_Unit(line.option, able, every=2))
-        return units
-
-    def _kernels(self, program: Program, weight: str, option: Option) -> list[Kernel]:
-        known = self._table.known
-        found = [task.signature for task in program.tasks if weight in task.weights]
-        return [known.get((signature, option), Kernel()) for signature in found]
-
-    def _is_done(self, program: Program, weight: str, option: Option) -> bool:
-        return all(kernel.done for kernel in self._kernels(program, weight, option))
-
-    def _is_refused(self, program: Program, weight: str, option: Option) -> bool:
-        return any(kernel.reason for kernel in self._kernels(program, weight, option))
 
     def _passes(self) -> Passes:
         return passes(list(self._edges))
@@ -335,7 +299,3 @@ def _inputs(graph: Graph, model: ModelProto) -> Iterator[tuple[str, tuple[tuple[
             shape = graph.tensors[value.name].shape
         dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT)
         yield value.name, (shape or (), dtype.name)
-
-
-def _is_static(option: Option) -> bool:
-    return isinstance(option, Quantize) and option.activations == Activations(8)
