@@ -26,8 +26,8 @@ def assemble(graph: Graph, device: Device, fusion: Fusion) -> Program:
         device=device,
         graph=graph,
         tasks=tasks,
-        weights=_stored(graph, fusion),
-        unsized=_unsized(graph),
+        weights=_stored(graph, fusion, _stored_roles(graph, device)),
+        unsized=_unsized(graph, _stored_roles(graph, device)),
         baseline=_baseline(device, written),
         written=written,
         aliases=MappingProxyType(dict(fusion.aliases)),
@@ -204,22 +204,23 @@ def _spec(tensor: Tensor) -> str:
     return f"{tensor.shape}{tensor.dtype}"
 
 
-def _stored_roles(graph: Graph) -> frozenset[str]:
-    return STORED_ROLES | ({"constant"} if graph.framework == "onnx" else frozenset())
+def _stored_roles(graph: Graph, device: Device) -> frozenset[str]:
+    """A file keeps the constants of the code too; where a file is written, so does a module's."""
+    is_file = graph.framework == "onnx" or device.compiler != "analytic"
+    return STORED_ROLES | ({"constant"} if is_file else frozenset())
 
 
-def _unsized(graph: Graph) -> tuple[str, ...]:
+def _unsized(graph: Graph, roles: frozenset[str]) -> tuple[str, ...]:
     """What would be stored and has no known size: text, say."""
     names = dict.fromkeys(n for op in graph.ops for n in (*op.weights, *op.inputs))
-    roles, tensors = _stored_roles(graph), graph.tensors
+    tensors = graph.tensors
     return tuple(n for n in names if tensors[n].role in roles and tensors[n].nbytes is None)
 
 
-def _stored(graph: Graph, fusion: Fusion) -> tuple[StoredWeight, ...]:
+def _stored(graph: Graph, fusion: Fusion, roles: frozenset[str]) -> tuple[StoredWeight, ...]:
     """What the container keeps: every weight once, folded norms as their layer's bias."""
     folded = {i for group in fusion.groups for i in group.folded}
     first = {i: group.anchor for group in fusion.groups for i in group.ops}
-    roles = _stored_roles(graph)
     stored: dict[str, StoredWeight] = {}
     owned = {name for op in graph.ops for name in op.weights}
     for i, op in enumerate(graph.ops):
