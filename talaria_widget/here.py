@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from onnx import ModelProto
 
 from talaria_widget import pipeline
 from talaria_widget.choice import index, resolve
@@ -32,7 +34,16 @@ def measurement(
     graph: Graph, origin: Origin, device: Device, tell: Callable[[Event], None]
 ) -> Measurement:
     """A model to be measured here, behind a widget."""
-    return Measurement(lambda: Bench(graph, origin.source(), device, Cache()), tell, turn)
+    return Measurement(lambda: _bench(graph, origin, device), tell, turn)
+
+
+def _bench(graph: Graph, origin: Origin, device: Device) -> Bench:
+    """A bench that holds no weight of the model: what is timed is filled with random numbers."""
+    return Bench(graph, replace(origin.source(), fill=_left_behind), device, Cache())
+
+
+def _left_behind() -> ModelProto:
+    raise LookupError("the values of a model that is only measured are not kept.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ def report(graph: Graph, origin: Origin, device: Device, recipe: Recipe) -> Repo
     options = resolve(names, recipe, device).options
     bench = None
     try:
-        bench = Bench(graph, origin.source(), device, Cache())
+        bench = _bench(graph, origin, device)
         with turn():
             program = bench.compile()
             compiled = pipeline.priced(program, recipe, names, bench.price)

@@ -77,7 +77,7 @@ class Measurement:
             tell: told of each step, in the measuring thread, and never under a lock.
             turn: measuring happens inside of it; it calls what it is given when it must wait.
         """
-        self._open_bench, self._tell, self._turn = open_bench, tell, turn
+        self._open_bench, self._listener, self._turn = open_bench, tell, turn
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._bench: Bench | None = None
@@ -88,6 +88,7 @@ class Measurement:
         self._wholes: dict[frozenset[tuple[str, Option]], Whole | str] = {}
         self.program: Program | None = None
         self.state: State | None = None
+        self._told: State | None = None
 
     # ------------------------------------------------------------------ asked from outside
 
@@ -121,10 +122,12 @@ class Measurement:
         self.stop()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until there is nothing left to measure; whether that came about in time."""
+        """Wait until there is nothing left to measure, and whoever listens was told so; whether
+        that came about in time.
+        """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         with self._change:
-            while not self._is_final():
+            while not (self._is_final() and self._told is self.state):
                 left = 0.5 if end is None else min(0.5, end - time.monotonic())
                 if left <= 0:
                     return False
@@ -186,7 +189,8 @@ class Measurement:
                         return
                 self._work()
         finally:
-            self._thread = None
+            with self._change:
+                self._thread = None
 
     def _work(self) -> None:
         """Measure until stopped; a fault ends it and is said."""
@@ -215,7 +219,8 @@ class Measurement:
             bench = self._bench
         if bench is not None:
             bench.close()
-        self._tell("state")
+        # What failed is a note of the report.
+        self._tell("whole" if fault else "state")
 
     def _compile(self) -> None:
         if self._bench is None:
@@ -255,7 +260,7 @@ class Measurement:
         assert self.program is not None
         asked = self._asked
         began = told = time.monotonic()
-        done = 0
+        done = total = 0
         with self._turn(self._say_waiting):
             for done, total in self._bench.sweep(self.program, asked):
                 now = time.monotonic()
@@ -268,7 +273,7 @@ class Measurement:
                     break
         if done:
             self._tell("program")
-        return done > 0
+        return total > 0
 
     def _rest(self) -> None:
         """Nothing to measure: wait for another recipe."""
@@ -314,6 +319,16 @@ class Measurement:
         """Set the state, under the lock, and tell nobody yet."""
         self.state = {"state": step, "text": text, "done": done, "total": total, "eta_s": eta_s}
         self._change.notify_all()
+
+    def _tell(self, event: Event) -> None:
+        """Tell whoever listens, and then those who wait."""
+        state = self.state
+        try:
+            self._listener(event)
+        finally:
+            with self._change:
+                self._told = state
+                self._change.notify_all()
 
     def _say_waiting(self) -> None:
         self._progress("waiting", "another notebook is measuring; waiting for its turn")

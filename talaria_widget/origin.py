@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """The model behind a graph. It is held no longer than its user holds it.
+    """The model behind a graph, held until its file was read once: nobody else may hold it.
 
-    The recording of a module is used once, and then let go: it keeps the module's weights.
+    Then, or where nothing is measured, it is held no longer than its user holds it. The recording
+    of a module goes too: it keeps the module's weights.
     """
 
     def __init__(
@@ -31,13 +32,13 @@ class Origin:
             graph: what was captured of it.
             recording: of a module, the recording that the graph was made from.
         """
-        self._model = _weakly(model)
+        self._model, self._held = _weakly(model), model
         self._inputs, self._graph, self._recording = inputs, graph, recording
         self._is_torch = recording is not None
 
     def forget(self) -> None:
-        """Let go of the recording; a later `source` records anew."""
-        self._recording = None
+        """Let go of the model and its recording; a later `source` records anew."""
+        self._recording = self._held = None
 
     def source(self) -> Source:
         """The model as a file for ONNX Runtime.
@@ -45,8 +46,9 @@ class Origin:
         Raises:
             UnsupportedModelError: it can be lowered by no route, or the model is gone.
         """
-        recording, self._recording = self._recording, None
-        model = self._model()
+        recording, held = self._recording, self._held
+        self.forget()
+        model = self._model() if held is None else held
         if model is None:
             raise UnsupportedModelError(
                 "the model that this widget shows is gone: show it again to measure it."

@@ -176,7 +176,8 @@ class Talaria(anywidget.AnyWidget):
     def close(self) -> None:
         """Take the widget away, and stop what is measured behind it."""
         self._behind.close()
-        super().close()
+        with self._lock:
+            super().close()
 
     def _measured(self, event: Event) -> None:
         """Take up what was measured, whatever thread says so."""
@@ -241,10 +242,12 @@ class Talaria(anywidget.AnyWidget):
                 checks[name](self, sync_data[name])
             except (ValueError, TypeError, OSError) as error:
                 refused[name] = str(error)
-        super().set_state({k: v for k, v in sync_data.items() if k not in refused})
-        if refused:
-            self._status = self._state(error=" ".join(refused.values()))
-            self.send_state(list(refused))
+        # What is measured meanwhile waits: a trait that is set amid this would be told after it.
+        with self._lock:
+            super().set_state({k: v for k, v in sync_data.items() if k not in refused})
+            if refused:
+                self._status = self._state(error=" ".join(refused.values()))
+                self.send_state(list(refused))
 
     # ------------------------------------------------------------------------ what follows
 
