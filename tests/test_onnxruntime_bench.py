@@ -206,9 +206,10 @@ def test_a_stop_in_the_middle_leaves_nothing_half_measured(tmp_path: Path) -> No
 
 def test_a_model_that_the_runtime_refuses_is_said_in_a_sentence(tmp_path: Path) -> None:
     net = residual_net()
-    net.graph.node[1].op_type = "NoSuchOperator"
+    net.graph.node[4].input[1] = "x"
     opened = Counted(net, tmp_path)
-    with pytest.raises(UnsupportedModelError, match="ONNX Runtime cannot run this model: "):
+    said = r"^ONNX Runtime cannot run this model: (?!\[).*\badd\b"
+    with pytest.raises(UnsupportedModelError, match=said):
         opened.bench.compile()
     opened.bench.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from talaria_widget.compilers.onnxruntime.remembered import (
     whole_from,
 )
 from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
+from talaria_widget.compilers.onnxruntime.standin import node_name
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
@@ -41,6 +43,8 @@ BASELINE_S = 2.0
 SWEEP_S = 2.0
 WHOLE_S = 2.0
 ROUNDS = 6
+NODE = re.compile(rf"\b{re.escape(node_name(0)[:-1])}(\d+)")
+CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 MOST_SWEEPS = 2 * SWEEPS
 """Of one option in one bench: what no sweep sees is not looked for again and again."""
 MOST_EDGES, MOST_PROFILES = 1000, 16
@@ -176,7 +180,7 @@ class Bench:
         try:
             one, other, noise, nodes, energy = self._ask("baseline", BASELINE_S)
         except ChildRefused as error:
-            raise UnsupportedModelError(f"ONNX Runtime cannot run this model: {error}") from error
+            raise UnsupportedModelError(self._sentence(error)) from error
         seconds = (one.seconds + other.seconds) / 2
         timing = Timing(seconds, noise, one.rounds + other.rounds)
         return Baseline(timing, nodes, energy, f"ONNX Runtime {runtime_version()}")
@@ -272,12 +276,17 @@ class Bench:
             try:
                 self._child.ask("load", self._loading, process=present)
             except ChildRefused as error:
-                said = str(error)
-                if error.kind != UnsupportedModelError.__name__:
-                    said = f"ONNX Runtime cannot run this model: {said}"
-                raise UnsupportedModelError(said) from error
+                raise UnsupportedModelError(self._sentence(error)) from error
             self._loaded = present
         return self._child.ask(command, payload, process=present)
+
+    def _sentence(self, error: ChildRefused) -> str:
+        """The runtime's own line, with the names that nodes have in the file."""
+        if error.kind == UnsupportedModelError.__name__:
+            return str(error)
+        nodes = self._source.skeleton.graph.node
+        said = NODE.sub(lambda found: nodes[int(found[1])].name or found[0], str(error))
+        return f"ONNX Runtime cannot run this model: {CODE.sub('', said)}"
 
     def _recall(self, what: str, read: Callable[[bytes], _T | None]) -> _T | None:
         data = self._cache.get(f"{self._key}|{what}")
