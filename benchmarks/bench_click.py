@@ -2,7 +2,8 @@
 
 `preview` is the page's own arithmetic on the screen (the next frame after the total's text
 changed); `answer` is Python's report on the screen. Beside them stands a bare widget that sends
-a message and gets one back, as JSON and as a buffer as long as the widget's report.
+a message and gets one back, as JSON and as a buffer as long as the widget's report. Last, the
+same clicks while this machine measures ResNet-50.
 """
 
 from __future__ import annotations
@@ -41,6 +42,19 @@ class Long(torch.nn.Module):
         return x
 
 w = talaria.show(Long({tasks}).eval(), torch.randn(1, 32), device="cpu-avx2", recipe={{}})
+w
+"""
+BEHIND = """
+import time
+import torch
+import transformers
+import talaria_widget as talaria
+
+model = transformers.ResNetForImageClassification(transformers.ResNetConfig()).eval()
+x = torch.randn(1, 3, 224, 224)
+began = time.perf_counter()
+w = talaria.show(model, x, recipe={})
+shown_s = time.perf_counter() - began
 w
 """
 ECHO = """
@@ -159,6 +173,25 @@ def measure(server: JupyterServer, page: Any, tasks: int) -> None:
     clicks(page, "all rows", buffer_echo)
 
 
+def measure_behind(server: JupyterServer, page: Any) -> None:
+    """Clicks on ResNet-50 while this machine measures it, and when it is done."""
+    name = "click-behind.ipynb"
+    write_notebook(server.root / name, [ECHO, BEHIND])
+    notebook = NotebookPage(page, server, name).open()
+    notebook.run_all()
+    widget = notebook.widget().wait(timeout=180_000)
+    notebook.wait_idle()
+    print(f"ResNet-50 on this machine: show returns after {notebook.kernel.value('shown_s'):.2f} s")
+    notebook.wait_for_value("(w._status['measuring'] or {}).get('state')", "kernels", 120)
+    report_bytes = notebook.kernel.value("len(w.get_state()['_report'])")
+    widget.root.locator("[data-testid=row]").first.click()
+    clicks(page, "while measuring", page.evaluate(ASK, [report_bytes, CLICKS]))
+    state = notebook.kernel.value("w._status['measuring']['state']")
+    print(f"  at the end of these clicks: {state}")
+    notebook.kernel.value("w.stop()")
+    clicks(page, "when stopped   ", page.evaluate(ASK, [report_bytes, CLICKS]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=SIZES)
@@ -174,6 +207,8 @@ def main() -> None:
             measure(server, context.new_page(), tasks)
             context.close()
             server.shut_down_kernels()
+        context = browser.new_context(viewport={"width": 1280, "height": 1400})
+        measure_behind(server, context.new_page())
         browser.close()
 
 
