@@ -259,6 +259,25 @@ def test_every_option_of_this_machine_is_written_or_refused(
     assert "dB" in repr(statement) or option is None
 
 
+class Masked(nn.Module):
+    """A linear layer, and a table that the code makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x) * torch.tril(torch.ones(64, 64))
+
+
+def test_constants_of_the_code_are_in_the_file_and_in_the_prediction() -> None:
+    applied = talaria.apply(Masked().eval(), {"*": DYNAMIC}, torch.randn(64, 64))
+    expected = 64 * 64 + 5 * 64 + 4 * 64 + 4 * 64 * 64
+    assert applied.statement.predicted_bytes == applied.statement.real_bytes == expected
+    on_paper = talaria.analyze(Masked().eval(), torch.randn(64, 64), device="cpu-avx2")
+    assert on_paper.totals["size_bytes"] == 4 * (64 * 64 + 64)
+
+
 def test_training_mode_is_refused() -> None:
     with pytest.raises(talaria.UnsupportedModelError, match="train"):
         talaria.apply(SmallNet().train(), {}, IMAGE)

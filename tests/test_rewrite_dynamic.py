@@ -64,6 +64,13 @@ def test_a_gemm_with_factors_and_turned_inputs(tmp_path: Path) -> None:
     assert apart(model, written.model, {"x": normal(24, 5)}) < NEAR
 
 
+def test_a_file_too_old_for_it_is_named() -> None:
+    model = linear_model(8, (3,))
+    model.opset_import[0].version = 10
+    with pytest.raises(ValueError, match="opset 10, .* from opset 11 on"):
+        rewrite(model, {"weight": DYNAMIC})
+
+
 def test_layers_that_read_one_value_share_its_integers(tmp_path: Path) -> None:
     nodes, tensors = [], []
     for i in range(3):

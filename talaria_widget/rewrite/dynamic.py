@@ -142,6 +142,8 @@ def _convolve(draft: Draft, node: NodeProto, kept: list[str], rank: int) -> None
     made = draft.fresh(f"{output}_product") if bias else output
     _to_floats(draft, total, step, scale, made)
     if bias:
-        shape = draft.store(f"{bias}_shape", np.array([-1, *[1] * (rank - 2)], np.int64))
+        shape = f"beside_{rank - 2}_axes"
+        if shape not in draft.stored:
+            shape = draft.store(shape, np.array([-1, *[1] * (rank - 2)], np.int64))
         beside = draft.add("Reshape", [bias, shape], draft.fresh(f"{bias}_beside"))
         draft.add("Add", [made, beside], output)
