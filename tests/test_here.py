@@ -316,6 +316,14 @@ def test_two_widgets_of_one_model_have_a_recipe_each() -> None:
     assert left.report.whole != right.report.whole
 
 
+def test_models_that_are_shown_at_once_are_all_measured() -> None:
+    shapes = (16, 24, 32)
+    views = [show(nn.Sequential(nn.Linear(n, n), nn.ReLU()), torch.zeros(1, n)) for n in shapes]
+    for each in views:
+        measured(each)
+        assert each.report.provenance == "measured"
+
+
 @pytest.mark.parametrize("kind", ["exported", "file", "message"])
 def test_every_kind_of_model_is_measured(kind: str, tmp_path: Path) -> None:
     inputs: Any = IMAGE

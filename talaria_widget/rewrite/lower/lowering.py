@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -12,6 +13,10 @@ from talaria_widget.rewrite.lower.assemble import assemble
 from talaria_widget.rewrite.lower.emit import CannotLower
 from talaria_widget.rewrite.lower.walk import Walk
 from talaria_widget.rewrite.source import Source
+
+_alone = threading.Lock()
+"""Private torch: which modes catch calls at this dispatch key is known per process, not per thread,
+and a widget lowers its model in a thread of its own."""
 
 
 def lower(recording: Recording, model: Any = None) -> Source:
@@ -26,7 +31,8 @@ def lower(recording: Recording, model: Any = None) -> Source:
     """
     name = recording.graph.name
     walk = Walk(recording)
-    walk.run()
+    with _alone:
+        walk.run()
     try:
         outputs = _outputs(recording, walk)
         return assemble(recording, walk.emit, outputs, _notes(recording, walk))
