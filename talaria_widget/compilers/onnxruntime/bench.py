@@ -19,7 +19,7 @@ from talaria_widget.compilers.onnxruntime.casts import Passes, passes
 from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.commands import Building, Loading, Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge
-from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table
+from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
 from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of
 from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
@@ -75,7 +75,7 @@ class Bench:
         self._table = Table(cache)
         self._measured: Measured | None = None
         self._baseline: Baseline | None = None
-        self._edges: list[Edge] = self._recall("edges", edges_from) or []
+        self._edges: list[Edge] = self._recall(f"{revision()}|edges", edges_from) or []
         self._profiles: list[tuple[float, ...]] = []
         self._mixed = 0
         self._swept: Counter[Option] = Counter()
@@ -149,7 +149,7 @@ class Bench:
         """
         _, baseline = self._state()
         chosen = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
-        found = self._recall(f"whole|{chosen}", whole_from)
+        found = self._recall(f"{revision()}|whole|{chosen}", whole_from)
         if found is not None:
             return found
         building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
@@ -163,7 +163,7 @@ class Bench:
             None if energy is None else energy * built.seconds / base.seconds,
             built.rounds,
         )
-        self._keep(f"whole|{chosen}", found)
+        self._keep(f"{revision()}|whole|{chosen}", found)
         return found
 
     def stop(self) -> None:
@@ -246,7 +246,7 @@ class Bench:
         self._keep("profiles", self._profiles)
         if static:
             self._edges = (self._edges + list(pair.edges))[-MOST_EDGES:]
-            self._keep("edges", self._edges)
+            self._keep(f"{revision()}|edges", self._edges)
         if unit.every > 1:
             self._mixed += 1
         else:

@@ -7,6 +7,8 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.observed import KernelTime
@@ -18,6 +20,16 @@ MOST = 12
 """Sweeps that are kept of one kernel."""
 
 Key = tuple[str, Option]
+
+
+@cache
+def revision() -> str:
+    """A digest of the rewriter: another one writes other nodes, whose times are others."""
+    folder = Path(__file__).parents[2] / "rewrite"
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,7 @@ class Kernel:
 class Table:
     """All kernels known on this machine, read from the cache when they are first wanted."""
 
-    cache: Cache
+    store: Cache
     known: dict[Key, Kernel] = field(default_factory=dict)
     asked: set[Key] = field(default_factory=set)
 
@@ -58,7 +70,7 @@ class Table:
         """Read what the cache has of these."""
         wanted = {_text(key): key for key in keys if key not in self.asked}
         self.asked.update(wanted.values())
-        for text, data in self.cache.get_many(wanted).items():
+        for text, data in self.store.get_many(wanted).items():
             kernel = _read(data)
             if kernel is not None:
                 self.known[wanted[text]] = kernel
@@ -70,13 +82,13 @@ class Table:
             ratios = (*before.ratios, *kernel.ratios)[-MOST:]
             self.known[key] = replace(kernel, ratios=ratios)
             self.asked.add(key)
-        self.cache.put_many({_text(key): _write(self.known[key]) for key in seen})
+        self.store.put_many({_text(key): _write(self.known[key]) for key in seen})
 
 
 def _text(key: Key) -> str:
     signature, option = key
     digest = hashlib.sha256(f"{signature}|{option!r}".encode()).hexdigest()
-    return f"{machine()}|kernel|{digest}"
+    return f"{machine()}|{revision()}|kernel|{digest}"
 
 
 def _write(kernel: Kernel) -> bytes:
