@@ -106,7 +106,5 @@ def disagreements(recording: Recording, source: Source) -> dict[str, tuple[int, 
     ours = macs(recording.graph)
     theirs = macs_read_back(source, feeds(recording)[0])
     return {
-        name: (ours[name], theirs[name])
-        for name in {*ours, *theirs}
-        if ours[name] != theirs[name]
+        name: (ours[name], theirs[name]) for name in {*ours, *theirs} if ours[name] != theirs[name]
     }

@@ -70,6 +70,7 @@ class Memory:
         self._stores: dict[int, Store] = {}
         self._real_stores: dict[int, Store] = {}
         self._by_real: dict[int, Cell] = {}
+        self._unwritten: set[int] = set()
         self._held: list[torch.Tensor] = []
 
     def find(self, twin: torch.Tensor) -> Cell | None:
@@ -160,6 +161,10 @@ class Memory:
         cell.label = label or cell.label
         return cell.twin
 
+    def trust(self, real: torch.Tensor) -> None:
+        """Take a real tensor for one that nothing writes, so that it need not be copied."""
+        self._unwritten.add(storage_key(real))
+
     def is_symbolic(self, real: torch.Tensor) -> bool:
         """Whether what depends on inputs was written to a real tensor's memory."""
         store = self._real_stores.get(storage_key(real))
@@ -216,12 +221,12 @@ class Memory:
         return cell.name
 
     def _snapshot(self, cell: Cell) -> str:
-        """A stored tensor of a cell's real values: its own where nothing wrote them."""
+        """A stored tensor of a cell's real values, a copy unless nothing writes them."""
         assert cell.real is not None
         if cell.label is None and cell.real.numel() <= 64:
             return self.emit.constant(cell.real.clone())
-        own = cell.store.version == 0
-        real = cell.real if own else cell.real.detach().clone()
+        kept = storage_key(cell.real) in self._unwritten
+        real = cell.real if kept else cell.real.detach().clone()
         return self.emit.store(real, cell.label or "constant")
 
     def _found(self, real: torch.Tensor, key: int) -> Store:

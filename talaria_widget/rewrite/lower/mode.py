@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch._decomp import decomposition_table
 from torch._dispatch.python import enable_python_dispatcher
 from torch._ops import OpOverload, _set_mode_pre_dispatch, unset_mode_pre_dispatch
 from torch._subclasses.schema_check_mode import SchemaCheckMode
@@ -33,7 +34,16 @@ _NUMBERS = (int, float, bool)
 class Plan:
     """What is known of an operator from its schema."""
 
-    __slots__ = ("composite", "factory", "functional", "may_alias", "random", "rule", "writes")
+    __slots__ = (
+        "composite",
+        "factory",
+        "functional",
+        "may_alias",
+        "parts",
+        "random",
+        "rule",
+        "writes",
+    )
 
     def __init__(self, function: OpOverload) -> None:
         schema = function._schema
@@ -45,6 +55,7 @@ class Plan:
         ]
         self.writes = bool(written)
         self.functional = _functional(name, function) if written == [0] else None
+        self.parts = decomposition_table.get(function)
         self.random = torch.Tag.nondeterministic_seeded in function.tags
         self.factory = not any("Tensor" in str(a.type) for a in schema.arguments)
         self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(
@@ -65,15 +76,20 @@ class Lowering(SchemaCheckMode):
 
     Args:
         tail: what writes a call that no rule knows.
+        known_to_tail: whether it knows an operator.
     """
 
-    def __init__(self, tail: Callable[[Emit, Any, Any, Any, Any], Names]) -> None:
+    def __init__(
+        self,
+        tail: Callable[[Emit, Any, Any, Any, Any], Names],
+        known_to_tail: Callable[[Any], bool],
+    ) -> None:
         TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)
         self.memory = Memory(self._replay, inverse)
         self.emit = self.memory.emit
         self.unknown_shape: Callable[[], tuple[int, ...] | None] = lambda: None
         self._plans: dict[OpOverload, Plan] = {}
-        self._tail = tail
+        self._tail, self._known_to_tail = tail, known_to_tail
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -109,14 +125,18 @@ class Lowering(SchemaCheckMode):
                 return result
         if plan.writes:
             return self._write(func, plan, args, kwargs)
-        if plan.composite and self._rule(func, plan, args, kwargs) is None:
-            return self._decompose(func, args, kwargs)
+        if self._rule(func, plan, args, kwargs) is None:
+            if plan.composite:
+                return self._decompose(func.decompose, args, kwargs)
+            if plan.parts is not None and not self._known_to_tail(func):
+                return self._decompose(plan.parts, args, kwargs)
         return self._new(func, plan, args, kwargs)
 
-    def _decompose(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def _decompose(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run what a call is made of, and catch that."""
         _set_mode_pre_dispatch(self)
         try:
-            return func.decompose(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
             unset_mode_pre_dispatch(None, schema_check=True)
 
@@ -279,7 +299,7 @@ class Lowering(SchemaCheckMode):
         if functional is None:
             functional = self._plans[plan.functional] = Plan(plan.functional)
         if functional.composite and self._rule(plan.functional, functional, args, kwargs) is None:
-            made = self._decompose(plan.functional, args, kwargs)
+            made = self._decompose(plan.functional.decompose, args, kwargs)
             name = self.memory.read(made)
         else:
             made = self._result(plan.functional, functional, args, kwargs)

@@ -74,6 +74,11 @@ def tail(emit: Emit, function: Any, out: Any, args: Any, kwargs: Any) -> Any:
     return found if isinstance(out, tuple | list) else found[0]
 
 
+def is_known(function: Any) -> bool:
+    """Whether the exporter has a function for an operator."""
+    return bool(_registry().get_decomps(function))
+
+
 @cache
 def _registry() -> Any:
     from torch.onnx._internal.exporter._registration import ONNXRegistry

@@ -14,7 +14,7 @@ from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.rewrite.lower.emit import CannotLower
 from talaria_widget.rewrite.lower.memory import META
 from talaria_widget.rewrite.lower.mode import LARGEST_FOLDED, Lowering
-from talaria_widget.rewrite.lower.tail import tail
+from talaria_widget.rewrite.lower.tail import is_known, tail
 
 _INDEXED = frozenset(("torch.Tensor.__getitem__", "torch.Tensor.__setitem__"))
 
@@ -23,7 +23,7 @@ class Walk:
     """Lowers a recording, call by call."""
 
     def __init__(self, recording: Recording) -> None:
-        self.lowering = Lowering(tail)
+        self.lowering = Lowering(tail, is_known)
         self.memory, self.emit = self.lowering.memory, self.lowering.emit
         self._recording, self._values = recording, recording.trace.values
         self._names = recording.names
@@ -77,7 +77,7 @@ class Walk:
     def _call(self, call: Call) -> None:
         if call.times != 1:
             often = "nobody knows how often" if call.times is None else f"{call.times} times"
-            raise CannotLower(f"it was read once and runs {often}")
+            raise CannotLower(f"it was read once and runs {often} (vmap, or a loop)")
         self._check_autocast(call)
         if call.constant and self._is_real(call):
             self._compute(call)
@@ -238,6 +238,7 @@ class Walk:
         if value.name is not None and label is not None:
             self._labels[value.index] = label
         if value.storage not in self._written:
+            self.memory.trust(tensor)
             return tensor.detach()
         storage = self._storages.get(value.storage)
         if storage is None:

@@ -136,9 +136,9 @@ def fmod(emit: Emit, out: torch.Tensor, a: Operand, b: Operand) -> str:
 def power(emit: Emit, out: torch.Tensor, a: Operand, b: Operand) -> str:
     """A power; squares and roots as what they are."""
     first = emit.operand(a, out.dtype)
-    if b == 2 and not isinstance(b, torch.Tensor):
+    if not isinstance(b, torch.Tensor) and b == 2:
         return emit.op("Mul", first, first)
-    if b == 0.5 and not isinstance(b, torch.Tensor):
+    if not isinstance(b, torch.Tensor) and b == 0.5:
         return emit.op("Sqrt", first)
     return emit.op("Pow", first, emit.operand(b, out.dtype))
 

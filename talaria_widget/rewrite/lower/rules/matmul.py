@@ -93,6 +93,19 @@ def einsum(
     return emit.op("Einsum", *names, equation=equation.replace(" ", ""))
 
 
+def bilinear(
+    emit: Emit,
+    out: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+) -> str:
+    """A matrix for each result, between two vectors."""
+    made = emit.op("Einsum", a, weight, b, equation="...i,oij,...j->...o")
+    return made if bias is None else emit.op("Add", made, bias)
+
+
 _LARGEST_GATHERED = 2**26
 
 
@@ -127,6 +140,7 @@ def grouped(
 RULES: Mapping[Any, Any] = {
     aten._grouped_mm.default: grouped,
     aten.einsum.default: einsum,
+    aten.bilinear.default: bilinear,
     aten.linear.default: linear,
     aten.matmul.default: matmul,
     aten.mm.default: matmul,

@@ -179,6 +179,26 @@ def norm_of(
     return norm(emit, out, x, 2 if p is None else p, dim, keepdim)
 
 
+def distances(
+    emit: Emit, out: Tensor, a: Tensor, b: Tensor, p: float, compute_mode: int | None = None
+) -> str:
+    """Between each of one and each of another."""
+    rows = emit.op("Unsqueeze", a, emit.ints([a.dim() - 1]))
+    columns = emit.op("Unsqueeze", b, emit.ints([b.dim() - 2]))
+    gap = emit.op("Sub", rows, columns)
+    last = emit.ints([-1])
+    if p == 2:
+        return emit.op("ReduceL2", gap, last, keepdims=0)
+    if p == 1:
+        return emit.op("ReduceL1", gap, last, keepdims=0)
+    size = emit.op("Abs", gap)
+    if p == float("inf"):
+        return emit.op("ReduceMax", size, last, keepdims=0)
+    powers = emit.op("Pow", size, emit.scalar(float(p), out.dtype))
+    total = emit.op("ReduceSum", powers, last, keepdims=0)
+    return emit.op("Pow", total, emit.scalar(1 / p, out.dtype))
+
+
 def cumsum(emit: Emit, out: Tensor, x: Tensor, dim: int, **_: Any) -> str:
     """Sums so far."""
     axis = emit.scalar(dim % max(x.dim(), 1), torch.int64)
@@ -229,6 +249,7 @@ RULES: Mapping[Any, Any] = {
     aten.linalg_vector_norm.default: norm,
     aten.norm.Scalar: norm_of,
     aten.norm.ScalarOpt_dim: norm_of,
+    aten._cdist_forward.default: distances,
     aten.cumsum.default: cumsum,
     aten.count_nonzero.default: count_nonzero,
     aten.count_nonzero.dim_IntList: count_nonzero,

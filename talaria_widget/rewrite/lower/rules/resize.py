@@ -65,6 +65,7 @@ def smooth(mode: str, *, antialias: bool = False) -> Callable[..., str]:
             mode=mode,
             coordinate_transformation_mode=where,
             antialias=int(antialias),
+            exclude_outside=int(antialias),
             **cubic,
         )
 
