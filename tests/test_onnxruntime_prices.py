@@ -146,6 +146,8 @@ def test_a_residual_from_integers_leaves_a_float_convolution() -> None:
 def test_nothing_is_corrected_where_nothing_or_everything_is_chosen() -> None:
     found, prices = price()
     assert prices.corrections
+    assert DEVICE.power_w is not None
+    assert all(c.energy_j == DEVICE.power_w * c.latency_s for c in prices.corrections)
     for names in ((), ("a", "b", "c", "d")):
         chosen = choice(found, prices, STATIC_8, *names)
         assert evaluate(prices, chosen).corrections == ()

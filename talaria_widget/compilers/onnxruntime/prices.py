@@ -91,9 +91,11 @@ def measured_prices(
     casts = _casts(measured, prices, passes, integer)
     total = latency.band()
     energy = _energy(prices, total, energy_j, whole_s)
+    watts = (program.device.power_w or 0.0) if energy_j is None else energy_j / whole_s
+    rules = corrections(measured, prices, passes, integer)
     return replace(
         prices,
-        corrections=(*prices.corrections, *corrections(measured, prices, passes, integer)),
+        corrections=tuple(replace(rule, energy_j=watts * rule.latency_s) for rule in rules),
         reasons=tuple(reasons),
         latency=total,
         energy=energy,
