@@ -17,8 +17,9 @@ from talaria_widget.rewrite.uses import Use, Weight
 Bytes = NDArray[np.uint8]
 
 INTEGER_SUMS = 4
-"""MatMulNBits may round its input to 8 bits per block, as for 4 bits costs nothing in accuracy:
-ONNX Runtime then sums integers, 2-3 times as fast for one row, and 8-bit blocks 8-80 times."""
+"""MatMulNBits may round its input to 8 bits per block and sum integers. Of 8-bit blocks ONNX
+Runtime has only slow kernels otherwise (1x768x3072: 35 ms for 0.4); of 4-bit blocks it is 2-3
+times as fast for one row, but slower from some 50 rows on, so those compute in floats."""
 
 
 def store_blocks(draft: Draft, weight: Weight, parts: dict[str, list[str]]) -> None:
@@ -80,7 +81,7 @@ def _replace(
         K=shape[1],
         bits=option.bits,
         block_size=option.block_size,
-        accuracy_level=INTEGER_SUMS,
+        accuracy_level=INTEGER_SUMS if option.bits == 8 else 0,
     )
     if factors[0] != 1:
         made = times(draft, made, factors[0], "" if bias else output)
