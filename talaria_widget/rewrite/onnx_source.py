@@ -19,6 +19,7 @@ from onnx import (
     external_data_helper,
 )
 
+from talaria_widget.frontends.onnx.layout.external import fault
 from talaria_widget.frontends.onnx.layout.flat import label_of
 from talaria_widget.frontends.onnx.layout.flatten import flatten
 from talaria_widget.frontends.onnx.layout.load import load, read
@@ -94,12 +95,12 @@ def _fetch(tensor: TensorProto, folder: Path | None) -> None:
             f"the weight {tensor.name!r} lies in an external data file that this ModelProto does "
             "not say how to find: pass the path of the file."
         )
-    try:
-        external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-    except Exception as error:  # a foreign parser's
+    reason = fault(tensor, folder, payload_bytes(tensor))
+    if reason is not None:
         raise UnsupportedModelError(
-            f"the data of {tensor.name!r} cannot be read from the folder of the file: {error}"
-        ) from error
+            f"the data of {tensor.name!r} {reason}: download or export the model again."
+        )
+    external_data_helper.load_external_data_for_tensor(tensor, str(folder))
     tensor.ClearField("external_data")
     tensor.ClearField("data_location")
 
