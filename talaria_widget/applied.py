@@ -168,16 +168,16 @@ def _rewrite(subject: _Subject, report: Report) -> Rewritten:
 def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
     from talaria_widget.frontends.torch import record, unwrap
     from talaria_widget.rewrite.draft import check_writable
+    from talaria_widget.rewrite.folding import fold
     from talaria_widget.rewrite.inputs import feed
     from talaria_widget.rewrite.lower import source_of_module
-    from talaria_widget.rewrite.norms import fold_norms
     from talaria_widget.rewrite.verify import verify
 
     recording, source = source_of_module(model, inputs)
     check_writable(source.skeleton)
     model = unwrap(model)
     args, kwargs = recording.args, dict(recording.kwargs)
-    proto = fold_norms(source.fill())
+    proto = fold(source.fill())
 
     def feeds() -> Iterator[Arrays]:
         for sample in calibration or ():
@@ -196,7 +196,7 @@ def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subj
 
 def _file(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
     from talaria_widget.rewrite.draft import check_writable
-    from talaria_widget.rewrite.norms import fold_norms
+    from talaria_widget.rewrite.folding import fold
     from talaria_widget.rewrite.onnx_source import source_of_file
     from talaria_widget.rewrite.verify import compare
 
@@ -208,7 +208,7 @@ def _file(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subjec
     return _Subject(
         graph,
         source,
-        fold_norms(proto),
+        fold(proto),
         feed,
         None if calibration is None else (_arrays(graph, sample) for sample in calibration),
         lambda written: compare(proto, written, feed),

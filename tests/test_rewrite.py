@@ -33,6 +33,7 @@ from talaria_widget.rewrite import child
 from talaria_widget.rewrite.block_storage import pack_blocks
 from talaria_widget.rewrite.draft import Draft, payload_bytes, stored_tensors, tensor_bytes
 from talaria_widget.rewrite.export import export
+from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.inputs import feed, refill
 from talaria_widget.rewrite.integers import (
     activation_scale,
@@ -41,7 +42,6 @@ from talaria_widget.rewrite.integers import (
     weight_scale,
     widen_for_bias,
 )
-from talaria_widget.rewrite.norms import fold_norms
 from talaria_widget.rewrite.onnx import Rewritten, rewrite
 from talaria_widget.rewrite.verify import vary
 from talaria_widget.storage import activation_bytes, follower_bytes, weight_bytes
@@ -176,7 +176,7 @@ class TestExport:
 
 class TestFoldNorms:
     def test_by_hand(self) -> None:
-        stored = arrays(fold_norms(constants_model()))
+        stored = arrays(fold(constants_model()))
         given = arrays(constants_model())
         gain = given["scale"] / np.sqrt(given["variance"] + 1e-5)
         assert np.allclose(stored["kernel"], given["kernel"] * gain[:, None, None, None])
@@ -185,12 +185,12 @@ class TestFoldNorms:
 
     def test_outputs_stay(self) -> None:
         x = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
-        assert apart(constants_model(), fold_norms(constants_model()), {"x": x}) < EXACT
+        assert apart(constants_model(), fold(constants_model()), {"x": x}) < EXACT
 
     def test_a_convolution_that_others_read_is_left_alone(self) -> None:
         model = constants_model()
         model.graph.output.append(helper.make_tensor_value_info("conv", TensorProto.FLOAT, None))
-        assert "BatchNormalization" in {node.op_type for node in fold_norms(model).graph.node}
+        assert "BatchNormalization" in {node.op_type for node in fold(model).graph.node}
 
 
 class TestInt8Weights:
@@ -225,7 +225,7 @@ class TestInt8Weights:
         _, x, proto = resnet
         before = proto.SerializeToString(deterministic=True)
         rewrite(proto, dict.fromkeys(RESNET_WEIGHTS, STATIC), [{"x": x.numpy()}])
-        fold_norms(proto)
+        fold(proto)
         assert proto.SerializeToString(deterministic=True) == before
 
     def test_no_options_write_the_baseline(self, resnet: Any) -> None:
@@ -395,7 +395,7 @@ class TestArchitectures:
         assert apart_from(net, (ids,), {}, written.model) < NEAR
 
     def test_weights_in_constant_nodes(self, tmp_path: Path) -> None:
-        model = fold_norms(constants_model())
+        model = fold(constants_model())
         given = {"x": np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)}
         light = rewrite(model, {"kernel": INT8, "matrix": INT8})
         assert light.stored_bytes == {"kernel": 8 * 27 + 5 * 8, "matrix": 6 * 16 + 5 * 16}
@@ -410,7 +410,7 @@ class TestArchitectures:
 
     def test_pp_ocr(self) -> None:
         path = packaged("rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx")
-        model = fold_norms(onnx.load(path))
+        model = fold(onnx.load(path))
         x = np.full((1, 3, 48, 160), -1, np.float32)
         x[:, :, 12:36, 20:28] = x[:, :, 12:20, 20:60] = x[:, :, 12:36, 80:88] = 1
         convolutions = [n.input[1] for n in model.graph.node if n.op_type == "Conv"]

@@ -24,8 +24,8 @@ from rewrite_nets import (
 from talaria_widget.recipe import Activations, Quantize
 from talaria_widget.rewrite.draft import tensor_bytes
 from talaria_widget.rewrite.export import export
+from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.inputs import feed
-from talaria_widget.rewrite.norms import fold_norms
 from talaria_widget.rewrite.onnx import rewrite
 from talaria_widget.storage import weight_bytes
 
@@ -107,7 +107,7 @@ def test_convolutions(tmp_path: Path) -> None:
 
 
 def test_weights_in_constant_nodes_of_an_old_file(tmp_path: Path) -> None:
-    model = fold_norms(constants_model())
+    model = fold(constants_model())
     written = rewrite(model, {"kernel": DYNAMIC, "matrix": DYNAMIC})
     ran = kernels(written.model, tmp_path)
     assert (ran["ConvInteger"], ran["DynamicQuantizeMatMul"]) == (1, 1)

@@ -11,7 +11,7 @@ from talaria_widget.recipe import Activations, Quantize
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.draft import Draft
 from talaria_widget.rewrite.export import export
-from talaria_widget.rewrite.norms import fold_norms
+from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.onnx import rewrite
 
 STATIC = Quantize(8, activations=Activations(8))
@@ -59,7 +59,7 @@ def test_the_same_nodes_come_out_as_of_a_calibration() -> None:
     assert len(weights) == 6
     for plain, names, given in (
         (proto, weights, x.numpy()),
-        (fold_norms(constants_model()), ["kernel", "matrix"], image),
+        (fold(constants_model()), ["kernel", "matrix"], image),
     ):
         options = dict.fromkeys(names, STATIC)
         real = rewrite(plain, options, [{"x": given}])

@@ -20,7 +20,7 @@ from torch import nn
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.rewrite.draft import LARGEST_BYTES
 from talaria_widget.rewrite.exported import module_paths
-from talaria_widget.rewrite.norms import fold_norms
+from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.tidy import tidy
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,7 +39,7 @@ def export(
         UnsupportedModelError: a module in training mode, without weights in memory, over
             2 GiB, or one that cannot be copied or exported.
     """
-    return fold_norms(exported(model, args, kwargs)[0])
+    return fold(exported(model, args, kwargs)[0])
 
 
 def exported(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto
+from onnx import NodeProto
 
 from talaria_widget.rewrite.draft import Draft, attribute
 from talaria_widget.rewrite.uses import is_plain
@@ -12,22 +12,20 @@ from talaria_widget.rewrite.uses import is_plain
 EPSILON = 1e-5
 
 
-def fold_norms(model: ModelProto) -> ModelProto:
-    """A model without the BatchNormalization nodes that follow a convolution or a Gemm.
+def fold_norms(draft: Draft) -> None:
+    """Take out the BatchNormalization nodes that follow a convolution or a Gemm.
 
     The layer keeps its weight's name and gets a bias `<weight's stem>.bias` where it
     had none; its output takes the norm's name. With per-channel gain
     `g = scale / sqrt(variance + epsilon)`: weight x g, and (bias - mean) x g + shift.
     Left alone: norms in training mode, weights used twice, layers read by others too.
     """
-    draft = Draft(model)
     producers = draft.producers()
     for norm in [node for node in draft.nodes if node.op_type == "BatchNormalization"]:
         conv = producers.get(norm.input[0])
         if conv is not None and _foldable(draft, conv, norm):
             _fold(draft, conv, norm)
             producers[conv.output[0]] = conv
-    return draft.finish()
 
 
 def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:

@@ -17,7 +17,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.rewrite.draft import LARGEST_BYTES, payload_bytes
-from talaria_widget.rewrite.norms import fold_norms
+from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.onnx_source import FLOATS, stored
 
 Feed = dict[str, NDArray[Any]]
@@ -69,7 +69,7 @@ def stand_in(skeleton: ModelProto) -> ModelProto:
     for tensor in stored(model.graph):
         if tensor.data_type in FLOATS and not _has_data(tensor):
             _fill(tensor, random)
-    return fold_norms(model)
+    return fold(model)
 
 
 def node_name(index: int) -> str:
