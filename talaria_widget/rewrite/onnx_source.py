@@ -51,16 +51,55 @@ def source_of_file(model: str | Path | ModelProto, graph: Graph) -> Source:
         UnsupportedModelError: the file, or data beside it, cannot be read.
     """
     folder = None if isinstance(model, ModelProto) else Path(model).expanduser().parent
-    whole = load(model)
-    skeleton = ModelProto()
-    skeleton.CopyFrom(whole)
+    original = read(model)
+    skeleton = _light(load(original))
     for tensor in stored(skeleton.graph):
-        if tensor.data_type in FLOATS and payload_bytes(tensor) > LARGEST_KEPT_BYTES:
-            for name in _DATA:
-                tensor.ClearField(name)
-        else:
+        if not _stays_behind(tensor):
             _fetch(tensor, folder)
-    return Source(skeleton, _owners(read(model), whole, graph), lambda: _filled(whole, folder))
+    owners = _owners(original, skeleton, graph)
+    return Source(skeleton, owners, lambda: _filled(model, folder))
+
+
+def _stays_behind(tensor: TensorProto) -> bool:
+    return tensor.data_type in FLOATS and payload_bytes(tensor) > LARGEST_KEPT_BYTES
+
+
+def _light(model: ModelProto) -> ModelProto:
+    """A copy without the data that stays behind, which is never copied."""
+    light = ModelProto()
+    _copy(model, light, "graph")
+    _copy(model.graph, light.graph, "initializer")
+    for tensor in model.graph.initializer:
+        if _stays_behind(tensor):
+            light.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+        else:
+            light.graph.initializer.add().CopyFrom(tensor)
+    heavy = [t for t in stored(light.graph) if _stays_behind(t) and _has_data(t)]
+    for tensor in heavy:
+        for name in _DATA:
+            tensor.ClearField(name)
+    # What is cleared still takes memory, until the message is made anew.
+    return ModelProto.FromString(light.SerializeToString()) if heavy else light
+
+
+def _has_data(tensor: TensorProto) -> bool:
+    return bool(tensor.external_data) or tensor.ByteSize() > payload_bytes(tensor)
+
+
+def _copy(source: ModelProto | GraphProto, target: ModelProto | GraphProto, left_out: str) -> None:
+    """All fields of a message but one."""
+    for field, value in source.ListFields():
+        if field.name == left_out:
+            continue
+        held = getattr(target, field.name)
+        if isinstance(value, int | str):
+            setattr(target, field.name, value)
+        elif hasattr(value, "CopyFrom"):
+            held.CopyFrom(value)
+        else:
+            held.extend(value)
 
 
 def stored(graph: GraphProto) -> Iterator[TensorProto]:
@@ -78,12 +117,15 @@ def bodies(attribute: AttributeProto) -> Sequence[GraphProto]:
     return [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
 
 
-def _filled(whole: ModelProto, folder: Path | None) -> ModelProto:
-    result = ModelProto()
-    result.CopyFrom(whole)
-    for tensor in stored(result.graph):
+def _filled(model: str | Path | ModelProto, folder: Path | None) -> ModelProto:
+    """The whole file; the caller's own message is not touched."""
+    whole = load(model)
+    if whole is model:
+        whole = ModelProto()
+        whole.CopyFrom(model)
+    for tensor in stored(whole.graph):
         _fetch(tensor, folder)
-    return result
+    return whole
 
 
 def _fetch(tensor: TensorProto, folder: Path | None) -> None:
