@@ -105,8 +105,9 @@ def apply(
         path: where to write the file; `None` keeps it in memory.
 
     Returns:
-        The `ModelProto` (or the path), and a statement: the bytes predicted and real, and the
-        largest difference of the outputs from the model's, run in ONNX Runtime on two inputs.
+        The `ModelProto` (or the path), and a statement: the bytes predicted and real, and how
+        far the outputs are from the model's on two inputs: the largest difference relative to
+        the largest value, and the signal-to-noise ratio of each output in dB.
 
     Raises:
         ValueError: another form, a rule that matches no layer, an option that cannot be
