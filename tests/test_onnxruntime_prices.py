@@ -240,3 +240,20 @@ def test_what_passes_between_blocks_and_the_plain_layout_is_reordered() -> None:
         extra -= evaluate(without, columns).totals["latency_s"]
         expected = sum(constant + each * n for n in elements)
         assert extra == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+
+def test_new_nodes_belong_to_the_row_whose_value_they_make_and_none_is_lost() -> None:
+    file = [
+        node("x_q/D", "DynamicQuantizeLinear", "x", "x_q x_s x_z"),
+        node("y/I", "ConvInteger", "x_q w x_z", "y_i"),
+        node("y/C", "Cast", "y_i", "y_c"),
+        node("y/M", "Mul", "y_c x_s", "y"),
+        node("t#1", "Relu", "y", "r"),
+        node("t#2", "Shape", "r", "n"),
+    ]
+    run = [replace(each, seconds=float(2**i)) for i, each in enumerate(file)]
+    row_of = {"t#0": 0, "y": 0, "t#1": 1, "r": 1}
+    rows, edges = forms(file, run, ["x"], row_of)
+    assert edges == []
+    assert rows[0].seconds == 1 + 2 + 4 + 8
+    assert rows[1].seconds == 16 + 32

@@ -43,54 +43,84 @@ def forms(
     file: Sequence[Node],
     run: Sequence[Node],
     inputs: Iterable[str],
-    row_of_node: Mapping[str, int],
+    row_of: Mapping[str, int],
     weight_of_row: Mapping[int, float] | None = None,
 ) -> tuple[dict[int, Form], list[Edge]]:
-    """The form of each row that ran, and what ran between them.
+    """The form of each row that ran, and what ran between them; no node is left out.
 
     Args:
         file: the nodes of the file as built.
         run: the nodes that ran.
         inputs: the file's inputs.
-        row_of_node: rows by the names of the baseline's nodes.
+        row_of: rows by the names of the baseline's nodes, and of the values that they make.
         weight_of_row: how long each row takes in the baseline: a node that does the work of
             several rows goes to the longest.
     """
     inputs = list(inputs)
     found = regions(file, run, inputs)
     fixed = constants(file, inputs)
-    rows = [_row(file, region, row_of_node, weight_of_row or {}) for region in found]
-    region_of = {
-        name: k for k, each in enumerate(found) for i in each.run for name in run[i].inputs
-    }
+    rows = [_row(file, run, region, row_of, weight_of_row or {}) for region in found]
+    between = [
+        row is None and _converts([run[i] for i in region.run], fixed)
+        for row, region in zip(rows, found, strict=True)
+    ]
+    _follow(found, run, rows, between)
     edges: list[Edge] = []
     result: dict[int, Form] = defaultdict(Form)
-    for k in reversed(range(len(found))):
-        nodes = [run[i] for i in found[k].run]
-        if rows[k] is None:
-            loose = [node for node in nodes if node.op_type in CONVERSIONS | LAYOUTS]
-            varies = any(name not in fixed for node in nodes for name in node.outputs)
-            if loose and varies:
-                edges += [Edge(n.op_type, n.elements, n.seconds) for n in nodes]
-                continue
-            readers = (region_of.get(name) for node in nodes for name in node.outputs)
-            rows[k] = next((rows[r] for r in readers if r is not None), None)
-        row = rows[k]
+    for region, row in zip(found, rows, strict=True):
+        nodes = [run[i] for i in region.run]
         if row is None:
+            edges += [Edge(n.op_type, n.elements, n.seconds) for n in nodes]
             continue
         form = result[row]
         form.seconds += sum(node.seconds for node in nodes)
-        form.operators[:0] = [node.op_type for node in nodes]
-        form.integers |= not form.integers and any(node.dtype in INTEGERS for node in nodes[-1:])
-    return dict(result), edges[::-1]
+        form.operators += [node.op_type for node in nodes]
+        form.integers = nodes[-1].dtype in INTEGERS
+    return dict(result), edges
+
+
+def _converts(nodes: Sequence[Node], fixed: set[str]) -> bool:
+    """Whether these only quantize, dequantize or turn about what is no constant."""
+    varies = any(name not in fixed for node in nodes for name in node.outputs)
+    return varies and any(node.op_type in CONVERSIONS | LAYOUTS for node in nodes)
+
+
+def _follow(
+    found: Sequence[Region],
+    run: Sequence[Node],
+    rows: list[int | None],
+    between: Sequence[bool],
+) -> None:
+    """What is no row's own goes to the row that reads it, or else to the one it reads."""
+    read: dict[str, int] = {}
+    made: dict[str, int] = {}
+    for k, region in enumerate(found):
+        for i in region.run:
+            made.update((name, k) for name in run[i].outputs)
+            for name in run[i].inputs:
+                read.setdefault(name, k)
+    order = range(len(found))
+    for ks, links, ends in ((reversed(order), read, "outputs"), (iter(order), made, "inputs")):
+        for k in ks:
+            if rows[k] is not None or between[k]:
+                continue
+            names = (name for i in found[k].run for name in getattr(run[i], ends))
+            near = (rows[links[name]] for name in names if name in links)
+            rows[k] = next((row for row in near if row is not None), None)
 
 
 def _row(
     file: Sequence[Node],
+    run: Sequence[Node],
     region: Region,
-    row_of_node: Mapping[str, int],
+    row_of: Mapping[str, int],
     weight_of_row: Mapping[int, float],
 ) -> int | None:
-    names = (file[i].name for i in region.file)
-    rows = dict.fromkeys(row_of_node[name] for name in names if name in row_of_node)
+    """The row by the nodes that a region computes; by their values where all are new."""
+    names = [file[i].name for i in region.file]
+    if not any(name in row_of for name in names):
+        if all(run[i].op_type in CONVERSIONS | LAYOUTS for i in region.run):
+            return None
+        names = [name for i in region.file for name in file[i].outputs]
+    rows = dict.fromkeys(row_of[name] for name in names if name in row_of)
     return max(rows, key=lambda row: weight_of_row.get(row, 0.0), default=None)

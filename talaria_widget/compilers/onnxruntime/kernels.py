@@ -24,11 +24,12 @@ Key = tuple[str, Option]
 
 @cache
 def revision() -> str:
-    """A digest of the rewriter: another one writes other nodes, whose times are others."""
-    folder = Path(__file__).parents[2] / "rewrite"
+    """A digest of what writes and reads a build: another rewriter's nodes have other times."""
+    package = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (package / "rewrite", Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

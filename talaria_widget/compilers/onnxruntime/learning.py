@@ -55,8 +55,8 @@ def compare(
         whole_s: the baseline's seconds.
     """
     long = dict(enumerate(measured.seconds))
-    before, edges_before = forms(plain, seen.base, inputs, measured.row_of_node)
-    after, edges = forms(seen.file, seen.built, inputs, measured.row_of_node, long)
+    before, edges_before = forms(plain, seen.base, inputs, measured.row_of)
+    after, edges = forms(seen.file, seen.built, inputs, measured.row_of, long)
     profiled_s = sum(node.seconds for node in seen.base)
     profiled = sum(node.seconds for node in seen.built) / profiled_s
     drift = seen.built_s / seen.base_s / profiled

@@ -38,14 +38,15 @@ class Measured:
     """A program of measured rows.
 
     `seconds` of each row by the profile, `forms` the operators it runs as, `blocked` whether in
-    the runtime's blocked layout. `row_of_node` leads from the nodes of the file to their row.
+    the runtime's blocked layout. `row_of` leads to their row from the nodes of the file, and from
+    the values that these make.
     """
 
     program: Program
     seconds: tuple[float, ...]
     forms: tuple[tuple[str, ...], ...]
     blocked: tuple[bool, ...]
-    row_of_node: Mapping[str, int]
+    row_of: Mapping[str, int]
 
 
 def file_nodes(model: ModelProto) -> tuple[Node, ...]:
@@ -90,7 +91,8 @@ def measured_program(graph: Graph, device: Device, source: Source, run: Sequence
     for k, region in enumerate(found):
         row = row_of[drawn[k]]
         seconds[row] += sum(run[i].seconds for i in region.run)
-        nodes_of.update((file[i].name, row) for i in region.file)
+        for i in region.file:
+            nodes_of.update((name, row) for name in (file[i].name, *file[i].outputs))
     assert sum(len(task.ops) for task in tasks) + sum(removed.values()) == len(graph.ops)
     return Measured(
         replace(program, tasks=tuple(tasks)),
