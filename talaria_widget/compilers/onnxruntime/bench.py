@@ -94,7 +94,9 @@ class Bench:
             self._keep("baseline", found)
         self._baseline = found
         measured = self._rows_of(found.nodes)
-        self._profiles = self._recall("profiles", profiles_from) or [measured.seconds]
+        kept = self._recall("profiles", profiles_from) or []
+        alike = [each for each in kept if len(each) == len(measured.seconds)]
+        self._profiles = alike or [measured.seconds]
         self._measured = replace(measured, seconds=calmest(self._profiles))
         return measured.program
 
@@ -131,9 +133,9 @@ class Bench:
             for unit in builds(program, asked, self._table, mixed=self._mixed == 0)
             if self._swept[unit.option] < MOST_SWEEPS
         ]
-        self._swept.update(unit.option for unit in units if unit.every == 1)
         for done, unit in enumerate(units):
             yield done, len(units)
+            self._swept[unit.option] += unit.every == 1
             for _ in self._measure(program, unit):
                 yield done, len(units)
         if units:
