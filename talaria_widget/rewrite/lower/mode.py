@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch._decomp import decomposition_table
 from torch._dispatch.python import enable_python_dispatcher
 from torch._ops import OpOverload, _set_mode_pre_dispatch, unset_mode_pre_dispatch
 from torch._subclasses.schema_check_mode import SchemaCheckMode
@@ -21,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from talaria_widget.frontends.torch.trace.shapes import Memo
 from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 from talaria_widget.rewrite.lower.memory import META, Memory, Step, storage_key
+from talaria_widget.rewrite.lower.plans import DATA_SHAPED, REFUSED_WRITES, Plan, tensors
 from talaria_widget.rewrite.lower.rules import COMPLEX_RULES, RULES
 from talaria_widget.rewrite.lower.views import inverse
 
@@ -29,46 +29,6 @@ LARGEST_FOLDED = 2**20
 """Elements of a constant that is computed here; a larger one is left to the runtime."""
 _RESULTS = Memo()
 _NUMBERS = (int, float, bool)
-
-
-class Plan:
-    """What is known of an operator from its schema."""
-
-    __slots__ = (
-        "composite",
-        "factory",
-        "functional",
-        "may_alias",
-        "parts",
-        "random",
-        "rule",
-        "writes",
-    )
-
-    def __init__(self, function: OpOverload) -> None:
-        schema = function._schema
-        name = schema.name.partition("::")[2]
-        self.rule = RULES.get(function) or COMPLEX_RULES.get(function)
-        self.may_alias = any(item.alias_info is not None for item in schema.returns)
-        written = [
-            i for i, a in enumerate(schema.arguments) if a.alias_info and a.alias_info.is_write
-        ]
-        self.writes = bool(written)
-        self.functional = _functional(name, function) if written == [0] else None
-        self.parts = decomposition_table.get(function)
-        self.random = torch.Tag.nondeterministic_seeded in function.tags
-        self.factory = not any("Tensor" in str(a.type) for a in schema.arguments)
-        self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(
-            function.name(), "CompositeImplicitAutograd"
-        )
-
-
-def _functional(name: str, function: OpOverload) -> OpOverload | None:
-    """The operator that gives anew what this one writes into its first argument."""
-    if not name.endswith("_"):
-        return None
-    packet = getattr(torch.ops.aten, name[:-1], None)
-    return None if packet is None else getattr(packet, function._overloadname, None)
 
 
 class Lowering(SchemaCheckMode):
@@ -279,19 +239,19 @@ class Lowering(SchemaCheckMode):
                 result = func(*args, **kwargs)
         except (RuntimeError, NotImplementedError) as error:
             shape = self.unknown_shape()
-            dtype = _DATA_SHAPED.get(func)
+            extent, dtype = DATA_SHAPED.get(func, (None, None))
             if func is torch.ops.aten._local_scalar_dense.default:
                 raise CannotLower("it asks for a number that depends on the inputs") from error
-            if shape is None or dtype is None:
+            if shape is None or extent is None or dtype is None:
                 raise CannotLower(f"{func} cannot be had without data") from error
-            return torch.empty(shape, dtype=dtype(args), device=META)
+            return torch.empty(extent(shape, args), dtype=dtype(args), device=META)
         if key is not None:
             _RESULTS.put(key, result)
         return result
 
     def _write(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
         """Write a call that writes its first argument."""
-        if plan.functional is None or func in _REFUSED_WRITES:
+        if plan.functional is None or func in REFUSED_WRITES:
             raise CannotLower(f"{func} writes where it cannot be followed")
         target = args[0]
         shape, dtype = target.shape, target.dtype
@@ -334,31 +294,7 @@ def _is_geometry(step: Step) -> bool:
     return not any(isinstance(item, torch.Tensor) for item in step.args)
 
 
-def tensors(args: Any, kwargs: Mapping[str, Any]) -> list[torch.Tensor]:
-    """The tensors among arguments, lists of them included."""
-    found: list[torch.Tensor] = []
-    for item in (*args, *kwargs.values()):
-        if isinstance(item, torch.Tensor):
-            found.append(item)
-        elif type(item) in (list, tuple):
-            found += tensors(item, {})
-    return found
-
-
 def _build(spec: Any) -> Any:
     if isinstance(spec, tuple | list):
         return type(spec)([_build(item) for item in spec])
     return None if spec is None else spec.build()
-
-
-_DATA_SHAPED: Mapping[Any, Callable[[Any], torch.dtype]] = {
-    torch.ops.aten._grouped_mm.default: lambda args: args[0].dtype,
-    torch.ops.aten.nonzero.default: lambda args: torch.int64,
-    torch.ops.aten.masked_select.default: lambda args: args[0].dtype,
-    torch.ops.aten.index.Tensor: lambda args: args[0].dtype,
-}
-_REFUSED_WRITES = frozenset(
-    getattr(torch.ops.aten, name).default
-    for name in ("resize_", "t_", "squeeze_", "unsqueeze_", "set_", "detach_")
-    if hasattr(getattr(torch.ops.aten, name), "default")
-) - {torch.ops.aten.detach_.default}

@@ -1,4 +1,4 @@
-"""Arithmetic, comparisons and activations, element by element."""
+"""Arithmetic, element by element."""
 
 from __future__ import annotations
 
@@ -31,36 +31,6 @@ def binary(kind: str) -> Callable[..., str]:
         return emit.op(kind, emit.operand(a, out.dtype), emit.operand(b, out.dtype))
 
     return rule
-
-
-def compare(kind: str, *, negated: bool = False) -> Callable[..., str]:
-    """A comparison, in the type that both operands promote to."""
-
-    def rule(emit: Emit, out: torch.Tensor, a: Operand, b: Operand) -> str:
-        dtype = torch.result_type(a, b)
-        if dtype is torch.bool and kind != "Equal":
-            dtype = torch.int32
-        found = emit.op(kind, emit.operand(a, dtype), emit.operand(b, dtype))
-        return emit.op("Not", found) if negated else found
-
-    return rule
-
-
-def logical(kind: str, bitwise: str | None = None) -> Callable[..., str]:
-    """And, Or, Xor: of truths, or of the bits of integers."""
-
-    def rule(emit: Emit, out: torch.Tensor, a: Operand, b: Operand) -> str:
-        chosen = bitwise if bitwise and out.dtype is not torch.bool else kind
-        return emit.op(chosen, emit.operand(a, out.dtype), emit.operand(b, out.dtype))
-
-    return rule
-
-
-def negate(emit: Emit, out: torch.Tensor, x: torch.Tensor) -> str:
-    """Not: of truths, or of bits."""
-    if out.dtype is not torch.bool:
-        return emit.op("BitwiseNot", x)
-    return emit.op("Not", emit.cast(x, torch.bool))
 
 
 def add(kind: str, *, swapped: bool = False) -> Callable[..., str]:
@@ -189,47 +159,6 @@ def trunc(emit: Emit, out: torch.Tensor, x: torch.Tensor) -> str:
     return _truncate(emit, emit.value(x)) if _floating(out) else emit.value(x)
 
 
-def where(emit: Emit, out: torch.Tensor, condition: torch.Tensor, a: Operand, b: Operand) -> str:
-    """One of two."""
-    chosen = emit.cast(condition, torch.bool)
-    return emit.op("Where", chosen, emit.operand(a, out.dtype), emit.operand(b, out.dtype))
-
-
-def masked_fill(
-    emit: Emit, out: torch.Tensor, x: torch.Tensor, mask: torch.Tensor, value: Operand
-) -> str:
-    """A value where a mask holds."""
-    return where(emit, out, mask, value, x)
-
-
-def clamp(
-    emit: Emit,
-    out: torch.Tensor,
-    x: torch.Tensor,
-    min: Operand | None = None,
-    max: Operand | None = None,
-) -> str:
-    """Numbers kept between two limits."""
-    tensors = isinstance(min, torch.Tensor) or isinstance(max, torch.Tensor)
-    name = emit.cast(x, out.dtype)
-    if not tensors and _floating(out):
-        limits = [None if m is None else emit.operand(m, out.dtype) for m in (min, max)]
-        return emit.op("Clip", name, *limits)
-    if min is not None:
-        name = emit.op("Max", name, emit.operand(min, out.dtype))
-    return name if max is None else emit.op("Min", name, emit.operand(max, out.dtype))
-
-
-def clamp_min(emit: Emit, out: torch.Tensor, x: torch.Tensor, min: Operand) -> str:
-    """Numbers of at least a limit."""
-    return clamp(emit, out, x, min)
-
-
-def clamp_max(emit: Emit, out: torch.Tensor, x: torch.Tensor, max: Operand) -> str:
-    """Numbers of at most a limit."""
-    return clamp(emit, out, x, None, max)
-
-
 def addcmul(
     emit: Emit,
     out: torch.Tensor,
@@ -249,11 +178,6 @@ def lerp(emit: Emit, out: torch.Tensor, a: torch.Tensor, b: torch.Tensor, weight
     """A point on the way from one to another."""
     way = emit.op("Mul", emit.op("Sub", b, a), emit.operand(weight, out.dtype))
     return emit.op("Add", a, way)
-
-
-def isfinite(emit: Emit, out: torch.Tensor, x: torch.Tensor) -> str:
-    """Whether numbers are neither infinite nor none."""
-    return emit.op("Not", emit.op("Or", emit.op("IsInf", x), emit.op("IsNaN", x)))
 
 
 def same(emit: Emit, out: torch.Tensor, x: torch.Tensor, *_: Any, **__: Any) -> str:
@@ -277,20 +201,10 @@ _UNARY = {
     "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh",
     "atanh": "Atanh", "sign": "Sign", "reciprocal": "Reciprocal",
 }  # fmt: skip
-_COMPARE = {
-    "eq": ("Equal", False), "ne": ("Equal", True), "lt": ("Less", False),
-    "le": ("LessOrEqual", False), "gt": ("Greater", False), "ge": ("GreaterOrEqual", False),
-}  # fmt: skip
-_LOGICAL = {
-    "logical_and": ("And", None), "logical_or": ("Or", None), "logical_xor": ("Xor", None),
-}  # fmt: skip
-_BITWISE = {
-    "bitwise_and": ("And", "BitwiseAnd"), "bitwise_or": ("Or", "BitwiseOr"),
-    "bitwise_xor": ("Xor", "BitwiseXor"),
-}  # fmt: skip
 
 
-def _overloads(name: str, rule: Any) -> dict[Any, Any]:
+def overloads(name: str, rule: Any) -> dict[Any, Any]:
+    """A rule for each form of an operator that takes tensors and numbers."""
     packet = getattr(aten, name)
     wanted = ("default", "Tensor", "Scalar", "Scalar_Tensor", "Tensor_Scalar", "Tensor_Tensor")
     return {getattr(packet, o): rule for o in packet.overloads() if o in wanted}
@@ -298,38 +212,22 @@ def _overloads(name: str, rule: Any) -> dict[Any, Any]:
 
 RULES: Mapping[Any, Any] = {
     **{getattr(aten, name).default: unary(kind) for name, kind in _UNARY.items()},
-    **{k: v for n, given in _COMPARE.items() for k, v in _overloads(
-        n, compare(given[0], negated=given[1])).items()},
-    **{k: v for n, given in _BITWISE.items() for k, v in _overloads(n, logical(*given)).items()},
-    aten.logical_and.default: lambda emit, out, a, b: emit.op(
-        "And", emit.cast(a, torch.bool), emit.cast(b, torch.bool)),
-    aten.logical_or.default: lambda emit, out, a, b: emit.op(
-        "Or", emit.cast(a, torch.bool), emit.cast(b, torch.bool)),
-    aten.logical_xor.default: lambda emit, out, a, b: emit.op(
-        "Xor", emit.cast(a, torch.bool), emit.cast(b, torch.bool)),
-    aten.logical_not.default: lambda emit, out, x: emit.op("Not", emit.cast(x, torch.bool)),
-    aten.bitwise_not.default: negate,
-    aten.__and__.Tensor: logical("And", "BitwiseAnd"),
-    aten.__or__.Tensor: logical("Or", "BitwiseOr"),
-    aten.__xor__.Tensor: logical("Xor", "BitwiseXor"),
-    aten.__and__.Scalar: logical("And", "BitwiseAnd"),
-    aten.__or__.Scalar: logical("Or", "BitwiseOr"),
-    **_overloads("add", add("Add")),
-    **_overloads("sub", add("Sub")),
-    **_overloads("subtract", add("Sub")),
-    **_overloads("rsub", add("Sub", swapped=True)),
-    **_overloads("mul", multiply),
-    **_overloads("multiply", multiply),
-    **_overloads("div", divide),
-    **_overloads("divide", divide),
-    **_overloads("true_divide", divide),
+    **overloads("add", add("Add")),
+    **overloads("sub", add("Sub")),
+    **overloads("subtract", add("Sub")),
+    **overloads("rsub", add("Sub", swapped=True)),
+    **overloads("mul", multiply),
+    **overloads("multiply", multiply),
+    **overloads("div", divide),
+    **overloads("divide", divide),
+    **overloads("true_divide", divide),
     aten.div.Tensor_mode: divide,
     aten.div.Scalar_mode: divide,
-    **_overloads("floor_divide", floor_divide),
-    **_overloads("remainder", remainder),
-    **_overloads("fmod", fmod),
-    **_overloads("pow", power),
-    **_overloads("float_power", power),
+    **overloads("floor_divide", floor_divide),
+    **overloads("remainder", remainder),
+    **overloads("fmod", fmod),
+    **overloads("pow", power),
+    **overloads("float_power", power),
     aten.maximum.default: binary("Max"),
     aten.minimum.default: binary("Min"),
     aten.max.other: binary("Max"),
@@ -343,19 +241,6 @@ RULES: Mapping[Any, Any] = {
     aten.exp2.default: exp2,
     aten.erfc.default: erfc,
     aten.trunc.default: trunc,
-    aten.isnan.default: lambda emit, out, x: emit.op("IsNaN", x),
-    aten.isinf.default: lambda emit, out, x: emit.op("IsInf", x),
-    aten.isfinite.default: isfinite,
-    **{getattr(aten.where, o): where for o in ("self", "Scalar", "ScalarSelf", "ScalarOther")},
-    aten.masked_fill.Scalar: masked_fill,
-    aten.masked_fill.Tensor: masked_fill,
-    aten.clamp.default: clamp,
-    aten.clamp.Tensor: clamp,
-    aten.clip.default: clamp,
-    aten.clamp_min.default: clamp_min,
-    aten.clamp_min.Tensor: clamp_min,
-    aten.clamp_max.default: clamp_max,
-    aten.clamp_max.Tensor: clamp_max,
     aten.addcmul.default: addcmul,
     aten.lerp.Scalar: lerp,
     aten.lerp.Tensor: lerp,

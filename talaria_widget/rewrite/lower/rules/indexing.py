@@ -1,9 +1,8 @@
-"""Elements taken by their indices, put at them, sorted and found; tables looked up."""
+"""Elements taken by their indices, and put at them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any
 
 import torch
@@ -13,39 +12,6 @@ from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 aten = torch.ops.aten
 DEPENDS = "the shape of a result depends on data: how much work follows is that of this input"
 Tensor = torch.Tensor
-
-
-def embedding(emit: Emit, out: Tensor, weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> str:
-    """Rows of a table."""
-    return emit.op("Gather", weight, indices, axis=0)
-
-
-def embedding_bag(
-    emit: Emit,
-    out: Sequence[Tensor],
-    weight: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    scale_grad_by_freq: bool = False,
-    mode: int = 0,
-    sparse: bool = False,
-    per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,
-    padding_idx: int | None = None,
-) -> tuple[str | None, ...]:
-    """Sums, means or maxima of rows, in bags of equal length."""
-    starts = emit.known(offsets)
-    bags = out[0].shape[0]
-    length = indices.shape[0] // max(bags, 1)
-    even = starts is not None and starts.tolist()[:bags] == [i * length for i in range(bags)]
-    if not even or bags * length != indices.shape[0] or padding_idx not in (None, -1):
-        raise CannotLower("embedding_bag with bags of different lengths has no form in ONNX")
-    rows = emit.op("Gather", weight, indices, axis=0)
-    if per_sample_weights is not None:
-        rows = emit.op("Mul", rows, emit.op("Unsqueeze", per_sample_weights, emit.ints([1])))
-    rows = emit.reshape(rows, (bags, length, weight.shape[1]))
-    kind = ("ReduceSum", "ReduceMean", "ReduceMax")[mode]
-    return (emit.op(kind, rows, emit.ints([1]), keepdims=0), None, None, None)
 
 
 def index_select(emit: Emit, out: Tensor, x: Tensor, dim: int, index: Tensor) -> str:
@@ -244,75 +210,7 @@ def _rows(
     return emit.op("ScatterElements", x, where, updates, axis=axis, **extra)
 
 
-def topk(
-    emit: Emit,
-    out: Sequence[Tensor],
-    x: Tensor,
-    k: int,
-    dim: int = -1,
-    largest: bool = True,
-    sorted: bool = True,
-) -> tuple[str, ...]:
-    """The largest or smallest, and where they lie."""
-    count = emit.ints([k])
-    return emit.ops(
-        "TopK", 2, x, count, axis=dim % max(x.dim(), 1), largest=int(largest), sorted=int(sorted)
-    )
-
-
-def sort(
-    emit: Emit, out: Sequence[Tensor], x: Tensor, dim: int = -1, descending: bool = False, **_: Any
-) -> tuple[str, ...]:
-    """All in order, and where they lay."""
-    return topk(emit, out, x, x.shape[dim] if x.dim() else 1, dim, descending)
-
-
-def sort_stable(
-    emit: Emit,
-    out: Sequence[Tensor],
-    x: Tensor,
-    *,
-    stable: bool | None = None,
-    dim: int = -1,
-    descending: bool = False,
-) -> tuple[str, ...]:
-    """As ONNX Runtime sorts, which leaves equals in their order."""
-    return sort(emit, out, x, dim, descending)
-
-
-def argsort(
-    emit: Emit, out: Tensor, x: Tensor, dim: int = -1, descending: bool = False, **_: Any
-) -> str:
-    """Where each lay before the sorting."""
-    return sort(emit, [out, out], x, dim, descending)[1]
-
-
-def one_hot(emit: Emit, out: Tensor, x: Tensor, num_classes: int = -1) -> str:
-    """A one at each index."""
-    with torch._C._DisablePythonDispatcher():
-        values = emit.constant(torch.tensor([0, 1]))
-    return emit.op("OneHot", x, emit.scalar(out.shape[-1], torch.int64), values, axis=-1)
-
-
-def repeat_interleave(
-    emit: Emit, out: Tensor, x: Tensor, repeats: Any, dim: int | None = None, **_: Any
-) -> str:
-    """Each element so many times in a row."""
-    count = emit.known(repeats) if isinstance(repeats, Tensor) else repeats
-    if count is None:
-        raise CannotLower("repeat_interleave by numbers that depend on data")
-    shape = [prod(x.shape)] if dim is None else list(x.shape)
-    name = emit.reshape(x, (-1,)) if dim is None else emit.value(x)
-    axis = 0 if dim is None else dim % x.dim()
-    with torch._C._DisablePythonDispatcher():
-        places = torch.arange(shape[axis]).repeat_interleave(torch.as_tensor(count))
-    return emit.op("Gather", name, emit.constant(places), axis=axis)
-
-
 RULES: Mapping[Any, Any] = {
-    aten.embedding.default: embedding,
-    aten.embedding_bag.padding_idx: embedding_bag,
-    aten.embedding_bag.default: embedding_bag,
     aten.index_select.default: index_select,
     aten.gather.default: gather,
     aten.scatter.src: _scatter(),
@@ -324,12 +222,4 @@ RULES: Mapping[Any, Any] = {
     aten.index_put.default: index_put,
     aten.index_add.default: index_add,
     aten.index_copy.default: index_copy,
-    aten.topk.default: topk,
-    aten.sort.default: sort,
-    aten.sort.stable: sort_stable,
-    aten.argsort.default: argsort,
-    aten.argsort.stable: argsort,
-    aten.one_hot.default: one_hot,
-    aten.repeat_interleave.self_int: repeat_interleave,
-    aten.repeat_interleave.self_Tensor: repeat_interleave,
 }
