@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from talaria_widget.widget.talaria import Talaria
 
 
+def at_any_time(comm: Any) -> None:
+    """Let the page's messages be handled while a cell runs, where the kernel can do so.
+
+    ipykernel 7.4 hands them to the thread that last sent one, the cell's own as a rule, and not
+    to the one that the page asks for. This is private to it; other kernels look at no such name.
+    """
+    if comm is not None:
+        comm._reply_subshell_for = None
+
+
 def _mark_rows(widget: Talaria, content: Mapping[str, Any]) -> None:
     compiled = widget._compiled
     names = _layers(compiled, content["rows"])

@@ -26,7 +26,7 @@ from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or
 from talaria_widget.report import Report, check_targets
 from talaria_widget.widget import display
 from talaria_widget.widget.behind import Behind
-from talaria_widget.widget.commands import COMMANDS
+from talaria_widget.widget.commands import COMMANDS, at_any_time
 from talaria_widget.wire import Status
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -88,6 +88,7 @@ class Talaria(anywidget.AnyWidget):
             _status=self._state(notice=notice),
             **traits,
         )
+        at_any_time(self.comm)
         self.on_msg(self._command)
         self._behind.want(self._now)
         self._behind.start() if measure else self._behind.let_go()

@@ -64,9 +64,9 @@ def test_a_click_while_a_cell_sleeps(open_notebook: OpenNotebook) -> None:
     expect(widget.row("2")).to_contain_text("int8")
     shown = widget.total("size_bytes")
     assert shown < 0.6 * before
-    assert running(notebook, 2), "the new total must show before the cell ends"
-    let_go_on(notebook)
     widget.wait()
+    assert running(notebook, 2), "the new total must show, and be answered, before the cell ends"
+    let_go_on(notebook)
     assert "preview" in notebook.page.evaluate("window.states")
     assert widget.total("size_bytes") == shown
     assert_agree(notebook, widget)
