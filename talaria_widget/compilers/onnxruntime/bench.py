@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from onnx import ModelProto, TensorProto, helper
-
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
@@ -31,7 +29,7 @@ from talaria_widget.compilers.onnxruntime.remembered import (
     whole_from,
 )
 from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
-from talaria_widget.compilers.onnxruntime.standin import node_name
+from talaria_widget.compilers.onnxruntime.standin import inputs_of, node_name
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
@@ -68,7 +66,7 @@ class Bench:
         self._child = Child()
         self._loaded = 0
         skeleton = source.skeleton.SerializeToString(deterministic=True)
-        inputs = dict(_inputs(graph, source.skeleton))
+        inputs = dict(inputs_of(graph, source.skeleton))
         self._loading = Loading(skeleton, inputs)
         digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
         self._key = f"{machine()}|model|{digest}"
@@ -296,17 +294,3 @@ class Bench:
 
     def _keep(self, what: str, value: object) -> None:
         self._cache.put(f"{self._key}|{what}", to_bytes(value))
-
-
-def _inputs(graph: Graph, model: ModelProto) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
-    """Shape and dtype of each input; the graph says what the file leaves open."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in stored:
-            continue
-        kind = value.type.tensor_type
-        shape: tuple[int, ...] | None = tuple(dim.dim_value for dim in kind.shape.dim)
-        if value.name in graph.tensors:
-            shape = graph.tensors[value.name].shape
-        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT)
-        yield value.name, (shape or (), dtype.name)

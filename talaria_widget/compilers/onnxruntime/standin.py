@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.rewrite.draft import LARGEST_BYTES, payload_bytes
 from talaria_widget.rewrite.folding import fold
 from talaria_widget.rewrite.onnx_source import FLOATS, stored
@@ -75,6 +75,20 @@ def stand_in(skeleton: ModelProto) -> ModelProto:
 def node_name(index: int) -> str:
     """What the node of this index in the file is called while it is measured."""
     return f"t#{index}"
+
+
+def inputs_of(graph: Graph, model: ModelProto) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
+    """Shape and dtype of each input; the graph says what the file leaves open."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in stored:
+            continue
+        kind = value.type.tensor_type
+        shape: tuple[int, ...] | None = tuple(dim.dim_value for dim in kind.shape.dim)
+        if value.name in graph.tensors:
+            shape = graph.tensors[value.name].shape
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type or TensorProto.FLOAT)
+        yield value.name, (shape or (), dtype.name)
 
 
 def feeds(inputs: Mapping[str, tuple[tuple[int, ...], str]]) -> Iterator[Feed]:
