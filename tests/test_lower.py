@@ -354,6 +354,14 @@ def test_where_nothing_works_both_reasons_are_given() -> None:
             source_of_module(Function(quantile).eval(), torch.randn(4, 4))
 
 
+def test_autocast_is_refused_by_both() -> None:
+    model, inputs = ZOO["autocast"].load(Path())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(UnsupportedModelError, match=r"under autocast in bfloat16.*tried too"):
+            source_of_module(model, inputs)
+
+
 def test_the_private_torch_that_this_relies_on_is_there() -> None:
     admitted = inspect.getsource(mode._set_mode_pre_dispatch)
     assert "SchemaCheckMode" in admitted

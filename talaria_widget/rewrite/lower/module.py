@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto
 from torch import nn
 from torch.export import ExportedProgram
 
@@ -46,6 +47,7 @@ def source_of_recording(recording: Recording, model: nn.Module | ExportedProgram
     module = unwrap(model)
     try:
         proto, paths = exported(module, recording.args, recording.kwargs)
+        _check_runs(proto)
     except UnsupportedModelError as failed:
         raise UnsupportedModelError(
             f"{refused}; torch's exporter was tried too, and {failed}"
@@ -60,3 +62,17 @@ def source_of_recording(recording: Recording, model: nn.Module | ExportedProgram
 
     note = f"the file was written by torch's exporter, because {refused}"
     return source_of(proto, paths, recording.graph, values, (note,))
+
+
+def _check_runs(proto: ModelProto) -> None:
+    """Refuse what ONNX Runtime is known not to run."""
+    graph = proto.graph
+    types = {stored.data_type for stored in graph.initializer}
+    types |= {
+        attribute.i for n in graph.node for attribute in n.attribute if attribute.name == "to"
+    }
+    if TensorProto.BFLOAT16 in types:
+        raise UnsupportedModelError(
+            "what it writes computes in bfloat16, for which ONNX Runtime has no matrix product on "
+            "CPUs"
+        )
