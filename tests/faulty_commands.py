@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from talaria_widget.compilers.onnxruntime.sessions import session_options
+from talaria_widget.compilers.onnxruntime.timing import OWN_CLOCK
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -78,6 +81,8 @@ def facts(state: State, payload: Any) -> Any:
         "threads": {name: os.environ.get(name) for name in payload},
         "pid": os.getpid(),
         "path": sys.path[0],
+        "session": session_options().intra_op_num_threads,
+        "own clock": OWN_CLOCK,
     }
 
 

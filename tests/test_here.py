@@ -383,7 +383,7 @@ def test_clicks_are_answered_while_a_long_model_is_measured(asked: Asked) -> Non
 
 
 def test_more_than_half_the_free_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "Child", lambda: Child("scarce_commands"))
+    monkeypatch.setattr(bench, "Child", lambda threads: Child("scarce_commands"))
     w = show(small_net(), IMAGE)
     assert w.wait(60)
     assert state(w) == "failed"

@@ -342,3 +342,16 @@ def test_where_no_process_can_be_started_it_is_said(
 def test_what_it_cannot_import_is_the_sentence() -> None:
     with pytest.raises(ChildDied, match="status 1: ModuleNotFoundError: No module named 'nowhere'"):
         Child("nowhere").ask("keep", 1)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_runtime_computes_on_as_many_threads_as_the_device_says(threads: int) -> None:
+    child = Child("faulty_commands", threads)
+    try:
+        facts = child.ask("facts", ["OMP_NUM_THREADS"])
+    finally:
+        child.close()
+    assert facts["session"] == threads
+    assert facts["threads"] == {"OMP_NUM_THREADS": str(threads)}
+    # The thread's own clock does not see what its helpers do.
+    assert threads == 1 or not facts["own clock"]

@@ -63,14 +63,15 @@ class Bench:
         """
         self._graph, self._source, self._device = graph, source, device
         self._cache = cache
-        self._child = Child()
+        threads = device.threads or 1
+        self._child = Child(threads=threads)
         self._loaded = 0
         skeleton = source.skeleton.SerializeToString(deterministic=True)
         inputs = dict(inputs_of(graph, source.skeleton))
         self._loading = Loading(skeleton, inputs)
         digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
-        self._key = f"{machine()}|model|{digest}"
-        self._table = Table(cache)
+        self._key = f"{machine(threads)}|model|{digest}"
+        self._table = Table(cache, threads)
         self._measured: Measured | None = None
         self._baseline: Baseline | None = None
         self._edges: list[Edge] = self._recall(f"{revision()}|edges", edges_from) or []

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from talaria_widget.compilers.onnxruntime.frames import pack, receive, unpack
+from talaria_widget.compilers.onnxruntime.sessions import THREADS
 
 COMMANDS = "talaria_widget.compilers.onnxruntime.commands"
 _PROGRAM = "talaria_widget.compilers.onnxruntime.serve"
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREADS = (THREADS, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 _LAST_LINE = 300
 ENDING_S = 2.0
@@ -51,12 +52,12 @@ class Child:
 
     One thread at a time asks, others wait. `stop` and `close` may come from any thread.
     `started` counts the processes: what one was told is gone when it grows. `commands` names
-    the module that holds `COMMANDS` and `State`.
+    the module that holds `COMMANDS` and `State`; the runtime computes on `threads` threads.
     """
 
-    def __init__(self, commands: str = COMMANDS) -> None:
+    def __init__(self, commands: str = COMMANDS, threads: int = 1) -> None:
         self.started = 0
-        self._commands = commands
+        self._commands, self._threads = commands, threads
         self._asking = threading.Lock()
         self._changing = threading.RLock()
         self._stops = self._stops_before = 0
@@ -147,7 +148,7 @@ class Child:
             if self._process is not None:
                 self._forget(self._process)
             try:
-                process = _Process(self._commands)
+                process = _Process(self._commands, self._threads)
             except OSError as error:
                 raise ChildDied(f"no measuring process could be started ({error}).") from error
             # Dropped without `close`, and at the interpreter's end, the process ends too.
@@ -169,11 +170,11 @@ class _Process:
 
     finalizer: weakref.finalize[Any, Any] | None = None
 
-    def __init__(self, commands: str) -> None:
+    def __init__(self, commands: str, threads: int) -> None:
         # The working folder is left out of the path, so the package says where it is itself.
         paths = [str(Path(entry).resolve()) for entry in (*sys.path, _PACKAGE_PARENT) if entry]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        environment.update(dict.fromkeys(_ONE_THREAD, "1"))
+        environment.update(dict.fromkeys(_THREADS, str(threads)))
         self._errors = _scratch()
         # -P: a file in the working folder must not shadow a package. A group of its own: Ctrl-C
         # in the notebook interrupts the waiting, not the work.

@@ -64,12 +64,13 @@ class Table:
     """All kernels known on this machine, read from the cache when they are first wanted."""
 
     store: Cache
+    threads: int = 1
     known: dict[Key, Kernel] = field(default_factory=dict)
     asked: set[Key] = field(default_factory=set)
 
     def fetch(self, keys: Iterable[Key]) -> None:
         """Read what the cache has of these."""
-        wanted = {_text(key): key for key in keys if key not in self.asked}
+        wanted = {self._text(key): key for key in keys if key not in self.asked}
         self.asked.update(wanted.values())
         for text, data in self.store.get_many(wanted).items():
             kernel = _read(data)
@@ -83,13 +84,12 @@ class Table:
             ratios = (*before.ratios, *kernel.ratios)[-MOST:]
             self.known[key] = replace(kernel, ratios=ratios)
             self.asked.add(key)
-        self.store.put_many({_text(key): _write(self.known[key]) for key in seen})
+        self.store.put_many({self._text(key): _write(self.known[key]) for key in seen})
 
-
-def _text(key: Key) -> str:
-    signature, option = key
-    digest = hashlib.sha256(f"{signature}|{option!r}".encode()).hexdigest()
-    return f"{machine()}|{revision()}|kernel|{digest}"
+    def _text(self, key: Key) -> str:
+        signature, option = key
+        digest = hashlib.sha256(f"{signature}|{option!r}".encode()).hexdigest()
+        return f"{machine(self.threads)}|{revision()}|kernel|{digest}"
 
 
 def _write(kernel: Kernel) -> bytes:

@@ -43,7 +43,7 @@ def fit(device: Device, cache: Cache, folder: Path = CACHES) -> Device:
     kept = cache.get(key)
     if kept is not None and (rates := _read(kept)):
         return fitted(device, rates, last_level_bytes(folder))
-    child = Child(COMMANDS)
+    child = Child(COMMANDS, device.threads or 1)
     try:
         found = child.ask("probe", _streamed(last_level_bytes(folder)), timeout_s=TIMEOUT_S)
     except (ChildDied, ChildRefused, Stopped) as error:

@@ -1,12 +1,19 @@
-"""The runtime's session as everything here opens it: one thread, one provider, no words."""
+"""The runtime's session as everything here opens it: one provider, no words."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 PROVIDERS = ["CPUExecutionProvider"]
-THREADS = 1
+THREADS = "TALARIA_THREADS"
+"""How many threads a process computes on is said to it when it is started."""
+
+
+def threads() -> int:
+    """The threads that a session of this process computes on."""
+    return int(os.environ.get(THREADS, "1"))
 
 
 def session_options(*, profile: Path | None = None, optimised: Path | None = None) -> Any:
@@ -20,7 +27,7 @@ def session_options(*, profile: Path | None = None, optimised: Path | None = Non
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = THREADS
+    options.intra_op_num_threads = options.inter_op_num_threads = threads()
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from time import get_clock_info, perf_counter, thread_time
 
 from talaria_widget.compilers.observed import Timing
+from talaria_widget.compilers.onnxruntime.sessions import threads
 
 QUANTILE = 0.25
 BURST_S = 5e-3
@@ -23,7 +24,9 @@ LONGEST_BURST = 50
 WARM_UPS = 2
 
 # Windows says 100 ns of a clock that moves at its scheduler's pace, every 16 ms.
-OWN_CLOCK = sys.platform != "win32" and get_clock_info("thread_time").resolution < 1e-5
+OWN_CLOCK = (
+    sys.platform != "win32" and get_clock_info("thread_time").resolution < 1e-5 and threads() == 1
+)
 """Whether the thread's own clock is fine enough; sessions run in the thread that asks them."""
 
 Run = Callable[[], object]
