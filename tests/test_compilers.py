@@ -340,13 +340,17 @@ def test_a_model_of_two_precisions_can_be_cast_to_its_own(name: str) -> None:
     assert report.totals["size_bytes"] == 2 * 256 * 256 + 2 * 10 * 256
 
 
-def test_a_model_in_float64_can_be_cast_to_float32() -> None:
+def test_what_no_file_can_be_written_of_is_not_priced_either() -> None:
     model, inputs = nn.Linear(64, 32).double(), torch.zeros(1, 64, dtype=torch.float64)
     report = talaria.analyze(
         model, inputs, recipe={"*": talaria.Cast("float32")}, device="cpu-avx2"
     )
     assert report.baseline["size_bytes"] == 8 * (64 * 32 + 32)
-    assert report.totals["size_bytes"] == 4 * (64 * 32 + 32)
+    assert report.totals["size_bytes"] == report.baseline["size_bytes"]
+    assert "stored as float64" in report.refused[0].reason
+    written = talaria.apply(model, {"*": talaria.Cast("float32")}, inputs).statement
+    assert written.refused[0].reason == report.refused[0].reason
+    assert written.real_bytes == report.totals["size_bytes"]
 
 
 def test_fewer_bits_never_add_bytes() -> None:
