@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-
-from onnx import ModelProto
+from typing import TYPE_CHECKING
 
 from talaria_widget import pipeline
 from talaria_widget.choice import index, resolve
 from talaria_widget.compilers.cache import Cache
 from talaria_widget.compilers.observed import Baseline, Whole
-from talaria_widget.compilers.onnxruntime.bench import Bench
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.probe import fit
 from talaria_widget.compilers.onnxruntime.turns import turn
@@ -21,6 +19,11 @@ from talaria_widget.measuring import Event, Measurement
 from talaria_widget.origin import Origin
 from talaria_widget.recipe import Option, Recipe
 from talaria_widget.report import Report
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from talaria_widget.compilers.onnxruntime.bench import Bench
 
 COMPILER = "onnxruntime"
 
@@ -39,6 +42,9 @@ def measurement(
 
 def _bench(graph: Graph, origin: Origin, device: Device) -> Bench:
     """A bench that holds no weight of the model: what is timed is filled with random numbers."""
+    # onnx comes with it, which takes as long to import as a model to show.
+    from talaria_widget.compilers.onnxruntime.bench import Bench
+
     return Bench(graph, replace(origin.source(), fill=_left_behind), device, Cache())
 
 
