@@ -17,7 +17,7 @@ from torch._ops import OpOverload, _set_mode_pre_dispatch, unset_mode_pre_dispat
 from torch._subclasses.schema_check_mode import SchemaCheckMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from talaria_widget.frontends.torch.trace.shapes import Memo
+from talaria_widget.frontends.torch.trace.shapes import Memo, Spec, build
 from talaria_widget.rewrite.lower.emit import CannotLower, Emit
 from talaria_widget.rewrite.lower.memory import META, Memory, Step, storage_key
 from talaria_widget.rewrite.lower.plans import DATA_SHAPED, REFUSED_WRITES, Plan, tensors
@@ -48,6 +48,7 @@ class Lowering(SchemaCheckMode):
         self.memory = Memory(self._replay, inverse)
         self.emit = self.memory.emit
         self.unknown_shape: Callable[[], tuple[int, ...] | None] = lambda: None
+        self.expected: tuple[str, Spec] | None = None
         self._plans: dict[OpOverload, Plan] = {}
         self._tail, self._known_to_tail = tail, known_to_tail
 
@@ -229,11 +230,14 @@ class Lowering(SchemaCheckMode):
 
     def _result(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
         """The meta result of a call; where only data tell its shape, as it was recorded."""
+        if self.expected is not None and plan.word == self.expected[0] and not plan.may_alias:
+            spec, self.expected = self.expected[1], None
+            return spec.build()
         if plan.factory:
             kwargs = {**kwargs, "device": META}
         key = None if plan.may_alias else _RESULTS.key(func, args, kwargs)
         if key is not None and (spec := _RESULTS.get(key)) is not None:
-            return _build(spec)
+            return build(spec)
         try:
             with torch._C._DisablePythonDispatcher():
                 result = func(*args, **kwargs)
@@ -292,9 +296,3 @@ class Lowering(SchemaCheckMode):
 def _is_geometry(step: Step) -> bool:
     """Whether a step is the bare shape, stride and offset of a tensor that no call made."""
     return not any(isinstance(item, torch.Tensor) for item in step.args)
-
-
-def _build(spec: Any) -> Any:
-    if isinstance(spec, tuple | list):
-        return type(spec)([_build(item) for item in spec])
-    return None if spec is None else spec.build()

@@ -23,12 +23,15 @@ class Plan:
         "parts",
         "random",
         "rule",
+        "word",
         "writes",
     )
 
     def __init__(self, function: OpOverload) -> None:
         schema = function._schema
         name = schema.name.partition("::")[2]
+        single = len(schema.returns) == 1 and str(schema.returns[0].type) == "Tensor"
+        self.word = name if single else None
         self.rule = RULES.get(function) or COMPLEX_RULES.get(function)
         self.may_alias = any(item.alias_info is not None for item in schema.returns)
         written = [

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from talaria_widget.frontends.torch.trace.recording import Call, Recording, Ref, Value, place
+from talaria_widget.frontends.torch.trace.shapes import Spec
 from talaria_widget.frontends.torch.trace.structure import fill
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.rewrite.lower.emit import CannotLower
@@ -138,6 +139,7 @@ class Walk:
         self.lowering.unknown_shape = lambda: next(
             (self._values[ref.value].shape for ref in call.writes), None
         )
+        self.lowering.expected = self._expected(call)
         given = self._indices(call) if call.target in _INDEXED else call.args
         args, kwargs = fill(given, find), fill(call.kwargs, find)
         before = [self.memory.version(find(ref)) for ref in call.mutated]
@@ -160,6 +162,19 @@ class Walk:
             return
         if cell.version == cell.store.version:
             self.emit.rename(cell.name, wanted, since)
+
+    def _expected(self, call: Call) -> tuple[str, Spec] | None:
+        """The one new tensor that a call gives, for the operator of the call's own name.
+
+        Kernels for meta tensors are slow, and some bring torch's compiler in.
+        """
+        if call.mutated or not isinstance(call.results, Ref):
+            return None
+        value = self._values[call.results.value]
+        if any(self._values[ref.value].storage == value.storage for ref in call.reads):
+            return None
+        word = call.target.rpartition(".")[2]
+        return word, Spec(value.shape, value.stride, value.dtype)
 
     def _check(self, ref: Ref, tensor: torch.Tensor) -> None:
         value = self._values[ref.value]
