@@ -250,7 +250,8 @@ def main(wanted: list[str]) -> int:
         "| from | model | file | difference | multiply-adds of ops |\n|---|---|---|---|---|",
         "\n".join(row.line for row in rows),
         "\n## Seconds, warm\n\nTrace and lowering together should take at most the module's own "
-        f"forward and 0.2 s; CPU time, one thread, the best of {WARM} rounds.\n\n| model | trace | lowering | forward | within |\n|---|---|---|---|---|",
+        f"forward and 0.2 s; CPU time, one thread, the best of {WARM} rounds.\n\n"
+        "| model | trace | lowering | forward | within |\n|---|---|---|---|---|",
         "\n".join(line for line, _ in times),
         "\n## Latency\n\nThe file in ONNX Runtime beside the one that `torch.onnx.export` wrote "
         f"and optimised, {ROUNDS} rounds by turns in one process, one thread, first quartile. The "
