@@ -180,6 +180,7 @@ describe("the line of a measurement", () => {
 
   it("sets the measured whole against its rows, and not while a click is unanswered", async () => {
     await advance("done");
+    expect(screen.queryByTestId("measure-again")).toBeNull(); // nothing is left to measure
     expect(screen.getByTestId("ledger").textContent).toMatch(/measured.*sum of rows.*difference/s);
     await fireEvent.click(row("blocks.0.conv"));
     await fireEvent.click(screen.getByTestId("option-button"));

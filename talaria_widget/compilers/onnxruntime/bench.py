@@ -192,6 +192,7 @@ class Bench:
     def _measure(self, program: Program, unit: Unit) -> Iterator[None]:
         """The kernels of one build, without those that the runtime does not survive."""
         weights = unit.weights[:: unit.every]
+        is_again = False
         while weights:
             try:
                 seen = self._ask("sweep", self._building(weights, unit.option))
@@ -201,12 +202,16 @@ class Bench:
                     return
                 found: dict[str, str] = {}
                 yield from self._search(weights, unit.option, found)
+                if not found and not is_again:
+                    is_again = True  # whoever killed the process, it was none of these
+                    continue
                 # All of them run alone, and not together: none may be chosen.
                 found = found or dict.fromkeys(weights, str(error))
                 for weight, reason in found.items():
                     self._refuse(program, weight, unit.option, reason)
                 weights = tuple(weight for weight in weights if weight not in found)
                 yield
+                is_again = False
                 continue
             self._learn(program, unit, set(weights), seen)
             return
@@ -215,8 +220,7 @@ class Bench:
         self, weights: tuple[str, ...], option: Option, found: dict[str, str]
     ) -> Iterator[None]:
         """Which of these weights cannot be built or run, by halves; `found` gets the reasons."""
-        half = (len(weights) + 1) // 2
-        waiting = [weights[half:], weights[:half]] if half < len(weights) else [weights]
+        waiting = [weights]
         while waiting:
             group = waiting.pop()
             try:
