@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from talaria_widget import here, pipeline
+from talaria_widget.choice import index, resolve
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
 from talaria_widget.hardware import device as read_device
@@ -17,6 +18,8 @@ from talaria_widget.report import Report
 if TYPE_CHECKING:
     from talaria_widget.applied import Applied
     from talaria_widget.widget import Talaria
+
+KEPT = "The recipe of the last widget of this model is kept; Reset starts empty."
 
 _last: dict[object, Recipe] = {}
 """The last recipe of each live model, by identity (by text for a path)."""
@@ -165,10 +168,19 @@ def show(
     graph, origin = pipeline.read(model, inputs)
     start, notice = mapping_or_recipe(recipe), ""
     if recipe is None and _last.get(key):
-        start, notice = widgets.take_up(graph, on, _last[key])
+        start, notice = _take_up(graph, on, _last[key])
     view = widgets.Talaria(graph, on, start, origin=origin, measure=measure, notice=notice)
     view._saved = _keeper(model, key)
     return view
+
+
+def _take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
+    """The recipe of a model's last widget and what to say of it; none if it fits no longer."""
+    try:
+        resolve(index(graph), kept, on)
+    except ValueError as error:
+        return Recipe(), f"The recipe of the last widget of this model is dropped: {error}"
+    return kept, KEPT
 
 
 def _identity(model: object) -> object:

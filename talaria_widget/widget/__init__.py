@@ -1,5 +1,5 @@
 """The widget: a model's report in a notebook, changed by clicks and by code alike."""
 
-from talaria_widget.widget.talaria import Talaria, take_up
+from talaria_widget.widget.talaria import Talaria
 
-__all__ = ["Talaria", "take_up"]
+__all__ = ["Talaria"]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from talaria_widget import here, messages, pipeline
+from talaria_widget import messages, pipeline
 from talaria_widget.choice import index, resolve
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device, device, devices
@@ -23,14 +23,14 @@ from talaria_widget.measuring import Event
 from talaria_widget.origin import Origin
 from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or_recipe
-from talaria_widget.report import Report, check_targets
+from talaria_widget.report import Report
 from talaria_widget.widget import display
 from talaria_widget.widget.behind import Behind
+from talaria_widget.widget.checks import BY_CODE, BY_PAGE, carried
 from talaria_widget.widget.commands import COMMANDS, at_any_time
 from talaria_widget.wire import Status
 
 STATIC = Path(__file__).parents[1] / "static"
-KEPT = "The recipe of the last widget of this model is kept; Reset starts empty."
 
 
 class Talaria(anywidget.AnyWidget):
@@ -205,42 +205,14 @@ class Talaria(anywidget.AnyWidget):
 
     @traitlets.validate("device", "targets", "selection")
     def _check(self, proposal: Any) -> Any:
-        return CHECKS[proposal["trait"].name](self, proposal["value"])
-
-    def _check_device(self, value: Any) -> str:
-        if isinstance(value, str) and value in self._own_devices:
-            return value
-        found = here.fitted(device(value))
-        present = self._compiled.program.device
-        if found.name == present.name and found != present:
-            self._switch(found)
-        self._own_devices[found.name] = found
-        return found.name
-
-    def _check_offered(self, value: Any) -> str:
-        """A device by the name that the page's menu has; a file is for code to name."""
-        if isinstance(value, str) and value in self._own_devices:
-            return value
-        if isinstance(value, str) and value.endswith(".toml"):
-            raise ValueError(f"the page reads no files: set w.device = {value!r} in code.")
-        return device(value).name
-
-    def _check_selection(self, value: Sequence[str]) -> list[str]:
-        known = {task.name for task in self._compiled.program.tasks}
-        missing = [name for name in value if name not in known]
-        if missing:
-            raise ValueError(
-                f"selection: {self._compiled.program.device.name} has no row {missing[0]!r}."
-            )
-        return list(dict.fromkeys(value))
+        return BY_CODE[proposal["trait"].name](self, proposal["value"])
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what the page sets; what is refused goes back to the page, with the reason."""
         refused: dict[str, str] = {}
-        checks = {**CHECKS, "device": Talaria._check_offered}
-        for name in sync_data.keys() & checks.keys():
+        for name in sync_data.keys() & BY_PAGE.keys():
             try:
-                checks[name](self, sync_data[name])
+                BY_PAGE[name](self, sync_data[name])
             except (ValueError, TypeError, OSError) as error:
                 refused[name] = str(error)
         # What is measured meanwhile waits: a trait that is set amid this would be told after it.
@@ -302,7 +274,7 @@ class Talaria(anywidget.AnyWidget):
             self._program = self._program_message()
             self._publish(status)
             if compiled.program is not before.program:
-                self.selection = _carried(self.selection, before, compiled)
+                self.selection = carried(self.selection, before, compiled)
         self._behind.want(now)
 
     def _state(self, *, error: str = "", notice: str = "") -> dict[str, Any]:
@@ -373,15 +345,6 @@ class Talaria(anywidget.AnyWidget):
         display.show(data, metadata, self._now, repr(self))
 
 
-def take_up(graph: Graph, on: Device, kept: Recipe) -> tuple[Recipe, str]:
-    """The recipe of a model's last widget and what to say of it; none if it fits no longer."""
-    try:
-        resolve(index(graph), kept, on)
-    except ValueError as error:
-        return Recipe(), f"The recipe of the last widget of this model is dropped: {error}"
-    return kept, KEPT
-
-
 def _weakly(widget: Talaria) -> Callable[[Event], None]:
     """Tells a widget as long as it lives."""
     alive = weakref.ref(widget)
@@ -392,21 +355,3 @@ def _weakly(widget: Talaria) -> Callable[[Event], None]:
             found._measured(event)
 
     return tell
-
-
-def _carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:
-    """The rows that hold, on the new device, the ops that the selected rows are named after."""
-    row_of, tasks = after.program.row_of_op, after.program.tasks
-    ops_of = {task.name: task.ops for task in before.program.tasks}
-    found = []
-    for name in selection:
-        held = [op for op in (name, *ops_of.get(name, ())) if op in row_of]
-        found += [tasks[row_of[held[0]]].name] if held else []
-    return list(dict.fromkeys(found))
-
-
-CHECKS: Mapping[str, Callable[[Talaria, Any], Any]] = {
-    "device": Talaria._check_device,
-    "selection": Talaria._check_selection,
-    "targets": lambda _widget, value: check_targets(value),
-}
