@@ -307,7 +307,8 @@ class Measurement:
         with self._change:
             if not self._running:
                 raise Stopped("measuring was stopped.")
-            same = self.state is not None and self.state["state"] == step
+            before = self.state
+            same = before is not None and (before["state"], before["text"]) == (step, text)
             self._say(step, text, done, total, eta_s)
         if not same or (done and now - self._told_at >= PROGRESS_S):
             self._told_at = now

@@ -108,6 +108,14 @@ def test_the_baseline_comes_first_then_every_sweep_and_then_it_is_done() -> None
     assert heard.events.count("program") >= 1 + bench.sweeps
 
 
+def test_whoever_listens_is_told_that_the_baseline_is_being_measured() -> None:
+    heard = Heard()
+    under = measurement(FakeBench(), heard)
+    under.start()
+    assert under.wait(10)
+    assert heard.events[0] == "state"
+
+
 def test_the_recipe_is_built_once_it_rests_and_only_once() -> None:
     bench = FakeBench(sweeps=3, kernels=20)
     under = measurement(bench)
