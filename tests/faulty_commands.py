@@ -6,10 +6,12 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from talaria_widget.compilers.onnxruntime.sessions import session_options
@@ -27,6 +29,12 @@ def keep(state: State, payload: Any) -> Any:
 
 
 def sleep(state: State, payload: Any) -> Any:
+    time.sleep(payload)
+
+
+def litter(state: State, payload: Any) -> Any:
+    """A file that is left behind where this is broken off."""
+    (Path(tempfile.mkdtemp()) / "model").write_bytes(b"as large as a model")
     time.sleep(payload)
 
 
@@ -89,7 +97,7 @@ def facts(state: State, payload: Any) -> Any:
 COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {
     function.__name__: function
     for function in (
-        keep, sleep, work, abort, segfault, killed, leave, exit_politely, refuse, silent,
+        keep, sleep, litter, work, abort, segfault, killed, leave, exit_politely, refuse, silent,
         unpicklable, chatter, facts,
     )
 }  # fmt: skip

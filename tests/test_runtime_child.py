@@ -7,9 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,17 @@ def is_gone(pid: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def gone(pid: int) -> bool:
+def soon(holds: Callable[[], bool]) -> bool:
     end = time.monotonic() + WAIT_S
-    while not is_gone(pid):
+    while not holds():
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
     return True
+
+
+def gone(pid: int) -> bool:
+    return soon(lambda: is_gone(pid))
 
 
 def test_it_answers_and_remembers() -> None:
@@ -329,12 +334,40 @@ def start(code: str) -> subprocess.Popen[str]:
     )
 
 
+def test_broken_off_it_leaves_no_file(
+    child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    thread, _ = ask_apart(child, "litter", LONG_S)
+    assert soon(lambda: any(tmp_path.rglob("model")))
+    child.stop()
+    thread.join(WAIT_S)
+    assert soon(lambda: not list(tmp_path.iterdir()))
+
+
+@posix
+def test_killed_with_its_parent_it_leaves_no_file(tmp_path: Path) -> None:
+    code = f"""
+import tempfile
+from talaria_widget.compilers.onnxruntime.child import Child
+tempfile.tempdir = {str(tmp_path)!r}
+Child("faulty_commands").ask("litter", 600)
+"""
+    process = start(code)
+    assert soon(lambda: any(tmp_path.rglob("model")))
+    process.kill()
+    process.wait()
+    assert soon(lambda: not list(tmp_path.iterdir()))
+
+
 def test_where_no_process_can_be_started_it_is_said(
-    child: Child, monkeypatch: pytest.MonkeyPatch
+    child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(ChildDied, match="no measuring process could be started"):
         child.ask("keep", 1)
+    assert not list(tmp_path.iterdir())
     monkeypatch.undo()
     assert child.ask("keep", 1) == [1]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from talaria_widget.compilers.onnxruntime.sessions import THREADS
 COMMANDS = "talaria_widget.compilers.onnxruntime.commands"
 _PROGRAM = "talaria_widget.compilers.onnxruntime.serve"
 _THREADS = (THREADS, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_FOLDERS = ("TMPDIR", "TEMP", "TMP")
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 _LAST_LINE = 300
 ENDING_S = 2.0
@@ -176,17 +178,27 @@ class _Process:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         environment.update(dict.fromkeys(_THREADS, str(threads)))
         self._errors = _scratch()
+        # What it writes is as large as the model, and killed it can remove nothing itself.
+        self._folder, self._owner = _folder(), os.getpid()
+        environment.update(dict.fromkeys(_FOLDERS, self._folder) if self._folder else {})
         # -P: a file in the working folder must not shadow a package. A group of its own: Ctrl-C
         # in the notebook interrupts the waiting, not the work.
-        self._popen = subprocess.Popen(
-            [sys.executable or "python", "-P", "-m", _PROGRAM, commands, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if self._errors is None else self._errors,
-            env=environment,
-            start_new_session=os.name == "posix",
-            creationflags=_windows_flags(),
-        )
+        try:
+            self._popen = subprocess.Popen(
+                [
+                    *(sys.executable or "python", "-P", "-m", _PROGRAM),
+                    *(commands, str(os.getpid()), self._folder),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL if self._errors is None else self._errors,
+                env=environment,
+                start_new_session=os.name == "posix",
+                creationflags=_windows_flags(),
+            )
+        except OSError:
+            self._clear()
+            raise
 
     def runs(self) -> bool:
         return self._popen.poll() is None
@@ -211,15 +223,23 @@ class _Process:
         return body
 
     def end(self) -> None:
-        """Kill and reap it. A thread that waits for its answer sees the pipe end."""
+        """Kill and reap it, and remove its files. A thread that waits for its answer sees the pipe
+        end.
+        """
         self._popen.kill()
         self._popen.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):
             with contextlib.suppress(OSError):
                 if pipe is not None:
                     pipe.close()
+        self._clear()
         if self.finalizer is not None:
             self.finalizer.detach()
+
+    def _clear(self) -> None:
+        # What came through a fork is the other process's to remove.
+        if self._folder and self._owner == os.getpid():
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def ending(self) -> str:
         """How it ended, and the last line it wrote."""
@@ -246,6 +266,13 @@ def _scratch() -> IO[bytes] | None:
     with contextlib.suppress(OSError):
         return tempfile.TemporaryFile(prefix="talaria-")
     return None
+
+
+def _folder() -> str:
+    """A folder for temporary files; empty where there is no place for one."""
+    with contextlib.suppress(OSError):
+        return tempfile.mkdtemp(prefix="talaria-")
+    return ""
 
 
 def _windows_flags() -> int:

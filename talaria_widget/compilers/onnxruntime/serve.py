@@ -9,11 +9,12 @@ import contextlib
 import importlib
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
 import time
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from talaria_widget.compilers.onnxruntime.frames import pack, receive, unpack
 
@@ -21,11 +22,14 @@ FIRST_LINE = 300
 PARENT_GONE_S = 2.0
 
 
-def serve(requests: IO[bytes], answers: IO[bytes], module: str) -> None:
-    """Obey until there are no more requests. An answer is (done, result or (kind, sentence))."""
+def serve(requests: IO[bytes], answers: IO[bytes], module: str, folder: str = "") -> None:
+    """Obey until there are no more requests. An answer is (done, result or (kind, sentence)).
+
+    At the end `folder` is removed, with what a command that is broken off left there.
+    """
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     # While a command runs, only this thread sees that the parent is gone.
-    threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
+    threading.Thread(target=_listen, args=(requests, waiting, folder), daemon=True).start()
     commands = importlib.import_module(module)
     state = commands.State()
     while True:
@@ -40,16 +44,22 @@ def serve(requests: IO[bytes], answers: IO[bytes], module: str) -> None:
         answers.flush()
 
 
-def _listen(requests: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
+def _listen(requests: IO[bytes], waiting: queue.SimpleQueue[bytes], folder: str) -> None:
     while (body := receive(requests)) is not None:
         waiting.put(body)
-    os._exit(0)
+    _leave(folder)
 
 
-def _watch_parent(parent: int) -> None:
+def _watch_parent(parent: int, folder: str) -> None:
     """End when the parent has ended: a fork of it may hold the pipe open."""
     while os.getppid() == parent:
         time.sleep(PARENT_GONE_S)
+    _leave(folder)
+
+
+def _leave(folder: str) -> NoReturn:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
@@ -87,16 +97,16 @@ def _quieten() -> None:
     onnxruntime.disable_telemetry_events()
 
 
-def main(module: str, parent: int) -> None:
-    """Serve the parent process with the commands of a module."""
+def main(module: str, parent: int, folder: str) -> None:
+    """Serve the parent process with the commands of a module; temporary files are in `folder`."""
     requests, answers = _own_pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _leave_no_core()
     if os.name == "posix":
-        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+        threading.Thread(target=_watch_parent, args=(parent, folder), daemon=True).start()
     _quieten()
-    serve(requests, answers, module)
+    serve(requests, answers, module, folder)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
