@@ -163,6 +163,11 @@ class Measurement:
         return tuple(said)
 
     @property
+    def opened(self) -> bool:
+        """Whether the bench was made; it wants the model no more."""
+        return self._bench is not None
+
+    @property
     def observed(self) -> Baseline | None:
         """The baseline, once it was measured."""
         return None if self._bench is None else self._bench.observed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -40,11 +41,26 @@ class Origin:
         """Let go of the model and its recording; a later `source` records anew."""
         self._recording = self._held = None
 
+    def recall(self) -> None:
+        """Record a module again, in the thread that asks, where its recording was let go.
+
+        What a forward changes is put back after it: done beside a cell that runs, that would take
+        back what the cell changes meanwhile. What cannot be recorded, `source` says.
+        """
+        model = self._model()
+        if not self._is_torch or self._recording is not None or model is None:
+            return
+        from talaria_widget.frontends.torch import record
+
+        with contextlib.suppress(UnsupportedModelError, TypeError, ValueError):
+            self._recording, self._held = record(model, self._inputs), model
+
     def source(self) -> Source:
         """The model as a file for ONNX Runtime.
 
         Raises:
-            UnsupportedModelError: it can be lowered by no route, or the model is gone.
+            UnsupportedModelError: it can be lowered by no route, it is gone, or no longer the
+                model that the graph was captured of.
         """
         recording, held = self._recording, self._held
         self.forget()
@@ -57,10 +73,14 @@ class Origin:
             from talaria_widget.rewrite.onnx_source import source_of_file
 
             return source_of_file(model, self._graph)
-        from talaria_widget.rewrite.lower import source_of_module, source_of_recording
+        from talaria_widget.frontends.torch import record
+        from talaria_widget.rewrite.lower import source_of_recording
 
-        if recording is None:
-            return source_of_module(model, self._inputs)[1]
+        recording = record(model, self._inputs) if recording is None else recording
+        if recording.graph.fingerprint != self._graph.fingerprint:
+            raise UnsupportedModelError(
+                "the model was changed since it was shown: show it again to measure it."
+            )
         return source_of_recording(recording, model)
 
 

@@ -51,6 +51,8 @@ class Behind:
         if asked:
             _kernel["stopped"] = False
         if self._now is not None and not _kernel["stopped"]:
+            if self._origin is not None and not self._now.opened:
+                self._origin.recall()
             self._now.start()
         else:
             self.let_go()
