@@ -7,6 +7,7 @@ import copy
 import io
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -104,7 +105,15 @@ def _check(model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No output, no warnings, no gradients, and the random numbers of before."""
+    """No output, no warnings, no gradients, and the random numbers of before.
+
+    These belong to the process: beside the main thread, where a cell may run that wants its own
+    output and random numbers, they are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with torch.no_grad():
+            yield
+        return
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -41,9 +41,9 @@ def source_of_recording(recording: Recording, model: nn.Module | ExportedProgram
     try:
         return lower(recording, model)
     except UnsupportedModelError as error:
-        refused = error
-    if isinstance(model, ExportedProgram):
-        raise refused
+        if isinstance(model, ExportedProgram):
+            raise
+        refused = str(error)  # the error itself would hold this call, and so the model
     module = unwrap(model)
     try:
         proto, paths = exported(module, recording.args, recording.kwargs)
