@@ -87,7 +87,8 @@ def column(prices: Prices, option: Any) -> int:
 
 def test_the_rows_of_the_baseline_add_up_to_what_was_measured(opened: Counted) -> None:
     program = opened.bench.compile()
-    whole_s = opened.bench._baseline.timing.seconds
+    assert opened.bench.observed is not None
+    whole_s = opened.bench.observed.timing.seconds
     prices = opened.bench.price(program, ())
     found = evaluate(prices, none_chosen(program))
     assert found.totals["latency_s"] == pytest.approx(whole_s, rel=1e-6)
@@ -157,6 +158,41 @@ def test_a_recipe_is_built_once(opened: Counted, folder: Path) -> None:
     again.bench.compile()
     assert again.bench.whole(options) == found
     assert again.asked == []
+
+
+def test_another_way_of_timing_measures_the_baseline_again(
+    opened: Counted, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.bench.compile()
+    monkeypatch.setattr(benches, "revision", lambda: "another")
+    again = Counted(residual_net(), folder)
+    again.bench.compile()
+    again.bench.close()
+    assert "baseline" in again.asked
+
+
+def test_a_recipe_is_timed_again_beside_another_baseline(opened: Counted, folder: Path) -> None:
+    opened.bench.compile()
+    options = {"stem.weight": WEIGHTS_8}
+    opened.bench.whole(options)
+    again = Counted(residual_net(), folder)
+    again.bench.compile()
+    before = again.bench.observed
+    assert before is not None
+    timing = replace(before.timing, seconds=2 * before.timing.seconds)
+    again.bench._baseline = replace(before, timing=timing)
+    again.bench.whole(options)
+    again.bench.close()
+    assert "whole" in again.asked
+
+
+def test_times_of_two_forms_of_a_kernel_are_not_mixed(tmp_path: Path) -> None:
+    table, key = Table(Cache(tmp_path)), ("add|1x8", STATIC_8)
+    for kernel in (Kernel((1.0,)), Kernel((1.1,)), Kernel((0.4,), integers=True)):
+        table.add({key: kernel})
+    assert table.known[key] == Kernel((0.4,), integers=True)
+    table.add({key: Kernel((0.5,), integers=True)})
+    assert table.known[key].ratios == (0.4, 0.5)
 
 
 def test_a_kernel_that_kills_the_runtime_is_marked_and_the_rest_lives(
@@ -232,6 +268,13 @@ def test_a_stand_in_has_every_number_and_no_norm() -> None:
     assert [node.op_type for node in found.graph.node].count("BatchNormalization") == 0
     assert all(tensor.raw_data for tensor in found.graph.initializer)
     assert not net.graph.initializer[0].raw_data
+
+
+def test_a_tensor_without_elements_stays_without() -> None:
+    net = residual_net()
+    net.graph.initializer.add(name="none", data_type=1, dims=[0, 3, 3])
+    found = {tensor.name: tensor for tensor in standin.stand_in(net).graph.initializer}
+    assert "none" not in found or found["none"].raw_data == b""
 
 
 def test_the_mean_of_a_kernels_ratios_is_geometric() -> None:

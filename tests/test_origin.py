@@ -6,6 +6,7 @@ import contextlib
 import gc
 import threading
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,6 +62,19 @@ def test_a_model_that_was_let_go_runs_in_the_thread_that_asks_to_measure(
     monkeypatch.setattr(Measurement, "start", lambda _self: apart(origin))
     behind.start(asked=True)
     assert set(RAN) == {threading.get_ident()}
+
+
+def test_of_a_device_whose_file_was_changed_the_old_measurement_ends() -> None:
+    graph, origin = pipeline.read(Watched().eval(), INPUTS)
+    behind = Behind(graph, index(graph), origin, lambda _event: None)
+    on, closed = device("onnxruntime-cpu"), []
+    behind.turn_to(on)
+    old = behind._now
+    assert old is not None
+    old.close = lambda: closed.append(True)  # type: ignore[method-assign]
+    behind.turn_to(replace(on, power_w=3.0))
+    assert behind._now is not old
+    assert closed == [True]
 
 
 def test_a_model_that_was_changed_is_measured_as_no_other() -> None:

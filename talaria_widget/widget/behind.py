@@ -43,6 +43,8 @@ class Behind:
         if on.compiler == here.COMPILER and self._origin is not None:
             self._now = self._find(on)
             if self._now is None:
+                if on.name in self._of:
+                    self._of[on.name][1].close()
                 self._now = here.measurement(self._graph, self._origin, on, self._tell)
                 self._of[on.name] = (on, self._now)
 

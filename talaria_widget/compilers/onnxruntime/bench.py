@@ -70,11 +70,11 @@ class Bench:
         inputs = dict(inputs_of(graph, source.skeleton))
         self._loading = Loading(skeleton, inputs)
         digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
-        self._key = f"{machine(threads)}|model|{digest}"
+        self._key = f"{machine(threads)}|{revision()}|model|{digest}"
         self._table = Table(cache, threads)
         self._measured: Measured | None = None
         self._baseline: Baseline | None = None
-        self._edges: list[Edge] = self._recall(f"{revision()}|edges", edges_from) or []
+        self._edges: list[Edge] = self._recall("edges", edges_from) or []
         self._profiles: list[tuple[float, ...]] = []
         self._mixed = 0
         self._swept: Counter[Option] = Counter()
@@ -149,8 +149,10 @@ class Bench:
             Stopped: `stop` was called.
         """
         _, baseline = self._state()
-        chosen = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
-        found = self._recall(f"{revision()}|whole|{chosen}", whole_from)
+        # Its seconds are those of this baseline: of another they would be another change.
+        chosen = repr((baseline.timing.seconds, sorted(options.items())))
+        key = f"whole|{hashlib.sha256(chosen.encode()).hexdigest()}"
+        found = self._recall(key, whole_from)
         if found is not None:
             return found
         building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
@@ -164,7 +166,7 @@ class Bench:
             None if energy is None else energy * built.seconds / base.seconds,
             built.rounds,
         )
-        self._keep(f"{revision()}|whole|{chosen}", found)
+        self._keep(key, found)
         return found
 
     def stop(self) -> None:
@@ -251,7 +253,7 @@ class Bench:
         self._keep("profiles", self._profiles)
         if static:
             self._edges = (self._edges + list(pair.edges))[-MOST_EDGES:]
-            self._keep(f"{revision()}|edges", self._edges)
+            self._keep("edges", self._edges)
         if unit.every > 1:
             self._mixed += 1
         else:

@@ -24,7 +24,7 @@ Key = tuple[str, Option]
 
 @cache
 def revision() -> str:
-    """A digest of what writes and reads a build: another rewriter's nodes have other times."""
+    """A digest of what writes, times and reads a model: another's figures are no longer ours."""
     package = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for folder in (package / "rewrite", Path(__file__).parent):
@@ -78,10 +78,15 @@ class Table:
                 self.known[wanted[text]] = kernel
 
     def add(self, seen: Mapping[Key, Kernel]) -> None:
-        """Keep one sweep's kernels, and write them, all at once."""
+        """Keep one sweep's kernels, and write them, all at once.
+
+        One that stays in floats in one model and follows into integers in another has two times:
+        the ratios that are kept are of the last form seen.
+        """
         for key, kernel in seen.items():
             before = self.known.get(key, Kernel())
-            ratios = (*before.ratios, *kernel.ratios)[-MOST:]
+            other = bool(kernel.ratios) and kernel.integers != before.integers
+            ratios = (*(() if other else before.ratios), *kernel.ratios)[-MOST:]
             self.known[key] = replace(kernel, ratios=ratios)
             self.asked.add(key)
         self.store.put_many({self._text(key): _write(self.known[key]) for key in seen})

@@ -110,7 +110,7 @@ def _has_data(tensor: TensorProto) -> bool:
 def _fill(tensor: TensorProto, random: NDArray[np.float32]) -> None:
     """Numbers that keep the scale of what they multiply (He et al., ICCV 2015)."""
     size = prod(tensor.dims)
-    fan = size // tensor.dims[0] if len(tensor.dims) > 2 else min(tensor.dims, default=1)
+    fan = size // max(tensor.dims[0], 1) if len(tensor.dims) > 2 else min(tensor.dims, default=1)
     values = np.resize(random, size) * np.float32(sqrt(2 / max(fan, 1)))
     if tensor.data_type == TensorProto.BFLOAT16:
         tensor.raw_data = (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()

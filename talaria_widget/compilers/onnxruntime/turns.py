@@ -25,7 +25,6 @@ POLL_S = 0.05
 _TURN, _GATE = 0, 1
 _turn, _gate = threading.Lock(), threading.Lock()
 _holder: int | None = None
-_depth = 0
 
 
 @contextmanager
@@ -40,13 +39,9 @@ def turn(waits: Callable[[], object] = lambda: None, path: Path | None = None) -
             what it raises ends the waiting.
         path: the lock's file, which others must name too.
     """
-    global _holder, _depth
+    global _holder
     if _holder == threading.get_ident():
-        _depth += 1
-        try:
-            yield
-        finally:
-            _depth -= 1
+        yield
         return
     _poll(partial(_gate.acquire, timeout=POLL_S), waits)
     try:
