@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, helper
 
 from runtime_nets import perceptron, residual_net
 from talaria_widget import hardware
@@ -158,6 +158,24 @@ def test_a_recipe_is_built_once(opened: Counted, folder: Path) -> None:
     again.bench.compile()
     assert again.bench.whole(options) == found
     assert again.asked == []
+
+
+def test_a_file_that_lists_its_weights_as_inputs_has_the_same_rows(folder: Path) -> None:
+    new, old = residual_net(), residual_net()
+    old.ir_version = 3
+    for tensor in old.graph.initializer:
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        old.graph.input.append(value)
+    rows = []
+    for net in (new, old):
+        opened = Counted(net, folder)
+        program = opened.bench.compile()
+        opened.sweeps(program, 1)
+        opened.bench.close()
+        known = opened.bench._table.known
+        integers = {key for key, kernel in known.items() if kernel.integers}
+        rows.append(([(task.name, task.signature) for task in program.tasks], integers))
+    assert rows[0] == rows[1]
 
 
 def test_another_way_of_timing_measures_the_baseline_again(

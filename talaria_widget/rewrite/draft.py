@@ -28,6 +28,9 @@ Reader = tuple[NodeProto, int]
 HALF_BYTE = {TensorProto.INT4, TensorProto.UINT4}
 LARGEST_BYTES = 2**31 - 2**20
 MICROSOFT = "com.microsoft"
+INPUTS_APART = 4
+"""The IR version before which a file lists every stored tensor as an input, too (onnx/docs/IR.md);
+ONNX Runtime takes those as fixed, and from here on as what a caller may replace."""
 LINEAR_OPSET, PER_AXIS_OPSET, HALF_SCALE_OPSET = 10, 13, 19
 
 
@@ -39,6 +42,15 @@ def payload_bytes(tensor: TensorProto) -> int:
     if tensor.data_type in HALF_BYTE:
         return (size + 1) // 2
     return size * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def given_inputs(model: ModelProto) -> list[str]:
+    """The values that are given from outside, and may be other ones on every run."""
+    names = [value.name for value in model.graph.input]
+    if model.ir_version >= INPUTS_APART:
+        return names
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    return [name for name in names if name not in fixed]
 
 
 def stored_tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -173,7 +185,7 @@ class Draft:
         read = {name for node in self.nodes for name in node.input} | self.outputs | self.captured
         result = ModelProto()
         source = self.model
-        result.ir_version = max(source.ir_version, 4)
+        result.ir_version = max(source.ir_version, INPUTS_APART)
         result.producer_name = source.producer_name
         result.producer_version = source.producer_version
         result.domain, result.doc_string = source.domain, source.doc_string
@@ -185,7 +197,8 @@ class Draft:
         result.functions.extend(source.functions)
         graph = result.graph
         graph.name, graph.doc_string = source.graph.name, source.graph.doc_string
-        dropped = self._original.keys() - self.stored.keys()
+        listed = set() if source.ir_version < INPUTS_APART else self.stored.keys() & read
+        dropped = self._original.keys() - listed
         graph.input.extend(i for i in source.graph.input if i.name not in dropped)
         graph.output.extend(source.graph.output)
         graph.value_info.extend(source.graph.value_info)

@@ -57,6 +57,8 @@ def source_of(
                 left.add(stored.name)
             stored.ClearField("raw_data")
             stored.ClearField("float_data")
+    # What is cleared still takes memory, until the message is made anew.
+    skeleton = ModelProto.FromString(skeleton.SerializeToString())
 
     def fill() -> ModelProto:
         """The whole file, with the module's values."""

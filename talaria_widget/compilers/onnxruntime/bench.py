@@ -35,6 +35,7 @@ from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option
+from talaria_widget.rewrite.draft import given_inputs
 from talaria_widget.rewrite.source import Source
 
 BASELINE_S = 2.0
@@ -242,7 +243,7 @@ class Bench:
     def _learn(self, program: Program, unit: Unit, chosen: set[str], seen: Seen) -> None:
         measured, baseline = self._state()
         skeleton = self._source.skeleton
-        inputs = [value.name for value in skeleton.graph.input]
+        inputs = given_inputs(skeleton)
         static = is_static(unit.option)
         whole_s = baseline.timing.seconds
         again = self._rows_of(seen.base).seconds

@@ -22,6 +22,7 @@ from talaria_widget.compilers.onnxruntime.standin import node_name
 from talaria_widget.graph import Graph, Op, Work
 from talaria_widget.hardware import Device
 from talaria_widget.program import Program, Task
+from talaria_widget.rewrite.draft import given_inputs
 from talaria_widget.rewrite.onnx_source import bodies
 from talaria_widget.rewrite.source import Source
 
@@ -67,7 +68,7 @@ def file_nodes(model: ModelProto) -> tuple[Node, ...]:
 def measured_program(graph: Graph, device: Device, source: Source, run: Sequence[Node]) -> Measured:
     """The rows of a baseline: each op in exactly one, or removed."""
     file = file_nodes(source.skeleton)
-    found = regions(file, run, (value.name for value in source.skeleton.graph.input))
+    found = regions(file, run, given_inputs(source.skeleton))
     aliases, constants, removed, kept = settle(graph)
     held = _ops_of_regions(graph, source, found, set(kept))
     for i in set(kept) - {i for ops in held.values() for i in ops}:
