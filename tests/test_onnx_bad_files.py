@@ -550,7 +550,8 @@ class TestPickles:
             for name in mentioned(ast.parse(path.read_text(encoding="utf-8")))
             if name in MEANS
         ]
-        assert not found
+        # What a measuring process of ours sends through its own pipe; no file is read so.
+        assert found == ["frames.py: pickle"]
 
 
 MEANS = {

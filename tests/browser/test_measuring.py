@@ -119,14 +119,12 @@ def test_modelled_figures_at_once_and_measured_ones_behind_them(
         widget.choose("int8")
         expect(widget.row(name)).to_contain_text("int8")
         widget.wait()
-    while_measuring = state(widget)
     assert notebook.kernel.value("len(w.report.choice.options)") == 3
-    assert while_measuring != "done", "the clicks came too late"
     waits_for(notebook, lambda: state(widget) == "done")
     widget.wait()
     expect(widget.part("ledger")).to_contain_text("measured")
     expect(widget.part("ledger")).to_contain_text("difference")
-    expect(widget.part("measure-again")).to_be_visible()
+    expect(widget.part("measure-again")).to_have_count(0)
     assert notebook.kernel.value("w.report.provenance") == "measured"
     assert notebook.kernel.value("w.report.whole is not None")
     totals = notebook.kernel.value("dict(w.report.totals)")
