@@ -14,7 +14,7 @@ import numpy as np
 
 from talaria_widget import report as reports
 from talaria_widget.blocks import find_blocks
-from talaria_widget.choice import Index, index, resolve
+from talaria_widget.choice import Choice, Index, Refusal, index, resolve
 from talaria_widget.compilers import analytic, pricing
 from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.observed import Baseline, Whole
@@ -143,6 +143,32 @@ def with_options(compiled: Compiled, recipe: Recipe) -> Compiled:
     return priced(compiled.program, recipe, compiled.names, compiled.price)
 
 
+def choose(compiled: Compiled, recipe: Recipe) -> Choice:
+    """One option per weight; what was found not to run when it was measured is refused.
+
+    Raises:
+        ValueError: a rule of a strict recipe matches no layer.
+    """
+    program, prices, names = compiled.program, compiled.prices, compiled.names
+    choice = resolve(names, recipe, program.device)
+    column = {option: i for i, option in enumerate(prices.options)}
+    refused = []
+    for i, weight in enumerate(program.weights):
+        if weight.leader != weight.name or weight.name not in choice.options:
+            continue
+        option = choice.options[weight.name]
+        code = int(prices.weight_refusal[i, column[option]])
+        if code:
+            op = names.graph.ops[names.users[weight.name][0]].name
+            told = prices.reasons[code], program.device.default.label
+            refused.append(Refusal(op, weight.name, option, *told))
+    if not refused:
+        return choice
+    gone = {each.weight for each in refused}
+    options = {name: option for name, option in choice.options.items() if name not in gone}
+    return replace(choice, options=options, refused=(*choice.refused, *refused))
+
+
 class Measured(Protocol):
     """What was measured of a model as a whole, and of recipes that were built and timed."""
 
@@ -163,7 +189,7 @@ def report(compiled: Compiled, recipe: Recipe, measured: Measured | None = None)
     Raises:
         ValueError: a rule of a strict recipe matches no layer.
     """
-    choice = resolve(compiled.names, recipe, compiled.program.device)
+    choice = choose(compiled, recipe)
     parts = (compiled.program, compiled.prices, recipe, choice, compiled.before)
     if measured is None:
         return reports.report(*parts)

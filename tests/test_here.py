@@ -20,6 +20,7 @@ from nets import small_net
 from runtime_nets import residual_net
 from talaria_widget.compilers.onnxruntime import bench
 from talaria_widget.compilers.onnxruntime.child import Child
+from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.prices import evaluate
 from talaria_widget.widget import Talaria
 from talaria_widget.wire import decode
@@ -380,6 +381,20 @@ def test_clicks_are_answered_while_a_long_model_is_measured(asked: Asked) -> Non
     assert min(answered.values()) > 0, "the clicks came while it measured"
     w.stop()
     assert state(w) == "stopped"
+
+
+def test_what_kills_the_runtime_is_refused_and_the_rest_is_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(FATAL, "body.weight")
+    w = measured(show(residual_net(), recipe={"*": WEIGHTS_8}))
+    assert [each.weight for each in w.report.refused] == ["body.weight"]
+    assert "SIGABRT" in w.report.refused[0].reason
+    assert set(w.report.choice.options) == {"stem.weight", "fc.weight"}
+    assert w.report.whole is not None
+    again = talaria.analyze(residual_net(), device=HERE, recipe={"*": WEIGHTS_8})
+    assert again.refused == w.report.refused
+    assert again.whole == w.report.whole
 
 
 def test_more_than_half_the_free_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
