@@ -248,7 +248,8 @@ def document(results: list[dict[str, Any]]) -> str:
         "timed by an independent `InferenceSession` of "
         f"ONNX Runtime {onnxruntime.__version__}, one thread, in turn with the baseline's. "
         "`estimate` is the sum of rows, `measured` the recipe that the widget built and timed "
-        "itself; both columns give the error of the speed-up. Random weights."
+        "itself; both columns give the error of the speed-up. Random weights. Here are "
+        f"{len(results)} of the {len(MODELS) + len(HELD_OUT)} models of the script."
     ]
     for title, names in (("Models", MODELS), ("Held out", HELD_OUT)):
         chosen = [r for r in results if r["model"] in names]
