@@ -15,7 +15,7 @@ from talaria_widget.compilers.onnxruntime.probe import fit
 from talaria_widget.compilers.onnxruntime.turns import turn
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
-from talaria_widget.measuring import Event, Measurement
+from talaria_widget.measuring import FAULTS, Event, Measurement
 from talaria_widget.origin import Origin
 from talaria_widget.recipe import Option, Recipe
 from talaria_widget.report import Report
@@ -84,7 +84,7 @@ def report(graph: Graph, origin: Origin, device: Device, recipe: Recipe) -> Repo
             program = bench.compile()
             compiled = pipeline.priced(program, recipe, names, bench.price)
             measured = _whole(bench, pipeline.choose(compiled, recipe).options)
-    except (UnsupportedModelError, ChildDied, ChildRefused, MemoryError) as error:
+    except FAULTS as error:
         compiled = pipeline.compile_for(graph, device, recipe, names)
         measured = _Measured(said=(f"not measured, so all times are modelled: {error}",))
     finally:

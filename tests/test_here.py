@@ -406,3 +406,15 @@ def test_more_than_half_the_free_memory_is_refused(monkeypatch: pytest.MonkeyPat
     assert "half" in w.report.notes[0]
     assert w.report.provenance == "modelled"
     assert "10,000 are free" in talaria.analyze(small_net(), IMAGE, device=HERE).notes[0]
+
+
+def test_analyze_stays_modelled_where_the_way_to_the_runtime_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_origin: Any) -> Any:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("talaria_widget.origin.Origin.source", broken)
+    report = talaria.analyze(torch.nn.Linear(8, 8), torch.zeros(1, 8))
+    assert report.provenance == "modelled"
+    assert any("the disk is gone" in note for note in report.notes)

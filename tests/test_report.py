@@ -15,6 +15,7 @@ from nets import small_net
 from talaria_widget.compilers.observed import Baseline, Timing, Whole
 from talaria_widget.prices import PROVENANCE
 from talaria_widget.report import Report
+from talaria_widget.report.totals import run_of_baseline
 
 IMAGE = torch.zeros(1, 3, 32, 32)
 INT8 = talaria.Quantize(8, activations=talaria.Activations(8))
@@ -338,3 +339,10 @@ def test_a_change_of_a_modelled_whole_has_a_narrower_band_than_its_totals() -> N
     change, high = report.totals["latency_s_change"], report.totals["latency_s_change_high"]
     total, total_high = report.totals["latency_s"], report.totals["latency_s_high"]
     assert 1 < high / change < total_high / total
+
+
+def test_no_band_of_a_noisy_timing_reaches_below_nothing() -> None:
+    noisy = Baseline(Timing(0.004, 1.5, 4), (), None, "ONNX Runtime")
+    run = run_of_baseline(noisy)
+    assert run.low == 0
+    assert run.high == pytest.approx(0.004 * 2.5)

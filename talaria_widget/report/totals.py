@@ -37,7 +37,8 @@ def run_of_whole(whole: Whole) -> Run:
 def run_of_baseline(baseline: Baseline) -> Run:
     """The model as it is, timed; what two such timings differ by is its band."""
     timing = baseline.timing
-    low, high = timing.seconds * (1 - timing.noise), timing.seconds * (1 + timing.noise)
+    low = timing.seconds * max(1 - timing.noise, 0.0)
+    high = timing.seconds * (1 + timing.noise)
     return Run(timing.seconds, low, high, baseline.energy_j, timing.rounds)
 
 

@@ -162,7 +162,7 @@ class Bench:
         energy = baseline.energy_j
         found = Whole(
             seconds,
-            seconds * (1 - noise),
+            seconds * max(1 - noise, 0.0),
             seconds * (1 + noise),
             None if energy is None else energy * built.seconds / base.seconds,
             built.rounds,
