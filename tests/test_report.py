@@ -208,7 +208,7 @@ def test_totals_are_of_the_measured_whole_and_the_difference_is_a_line_of_its_ow
     assert report.column("latency_s").values.sum() == modelled.column("latency_s").values.sum()
     assert report.totals["size_bytes"] == modelled.totals["size_bytes"]
     assert (report.measured, report.provenance) == (True, "measured")
-    assert report.meta["latency_source"] == "25th percentile of 24 runs"
+    assert report.meta["latency_source"] == "mean of the fastest of 24 rounds"
     assert report.meta["runtime_version"] == "ONNX Runtime 9.9"
     for text in (repr(report), report._repr_html_()):
         assert "that no row bears" in text
@@ -224,7 +224,7 @@ def test_a_whole_that_is_its_rows_shows_no_difference() -> None:
     report = timed(modelled, seconds * (1 + 1e-8))
     assert report.difference_s == 0
     assert "no row bears" not in repr(report)
-    assert "25th percentile of 24 runs." in repr(report)
+    assert "mean of the fastest of 24 rounds." in repr(report)
 
 
 def test_what_noise_may_explain_is_no_difference() -> None:

@@ -25,6 +25,7 @@ from talaria_widget.compilers.onnxruntime.profiling import (
 from talaria_widget.compilers.onnxruntime.sessions import open_session, session_options
 from talaria_widget.compilers.onnxruntime.timing import (
     against,
+    fastest,
     interleave,
     kernel_s,
     noise,
@@ -101,6 +102,21 @@ def test_what_slows_the_machine_for_a_while_leaves_ratios(clock: Clock) -> None:
     assert timings[0].seconds == pytest.approx(0.1, rel=0.05)
 
 
+def test_the_machines_own_pace_is_waited_for_but_not_for_ever(clock: Clock) -> None:
+    def beside(until: float, times: float) -> Callable[[], float]:
+        return lambda: 0.1 * (times if clock.now < until else 1.0)
+
+    start = clock.now
+    own, shared = interleave(
+        [clock.run("a", beside(104.0, 1.2)), clock.run("b", beside(104.0, 1.4))], 5.0, 3
+    )
+    assert (own.seconds, shared.seconds) == pytest.approx((0.1, 0.1))
+    spread = iter(range(1, 1000))
+    clock.now = start
+    [never] = interleave([clock.run("c", lambda: 0.1 * 1.05 ** next(spread))], 1.0, 3)
+    assert clock.now - start < 4.0 * 1.0 + 2 * 0.1 * 1.05**never.rounds
+
+
 def test_noise_is_about_what_two_figures_of_the_same_differ_by() -> None:
     chance = random.Random(1)
 
@@ -108,11 +124,11 @@ def test_noise_is_about_what_two_figures_of_the_same_differ_by() -> None:
         return [[1.0 + chance.gammavariate(1.0, 0.2)] for _ in range(30)]
 
     told = [noise(rounds()) for _ in range(200)]
-    figures = [quantile([t for row in rounds() for t in row]) for _ in range(400)]
+    figures = [fastest([t for row in rounds() for t in row]) for _ in range(400)]
     real = [abs(a - b) for a, b in zip(figures[::2], figures[1::2], strict=True)]
     root = [float(np.sqrt(np.mean(np.square(values)))) for values in (told, real)]
-    # Of halves, so the square root of 2 larger; see its docstring.
-    assert 1.0 < root[0] / root[1] < 2.0
+    # Of halves, so about twice as large; see its docstring.
+    assert 1.0 < root[0] / root[1] < 2.5
 
 
 def test_what_slows_both_is_no_noise_of_their_ratio(clock: Clock) -> None:

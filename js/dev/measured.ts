@@ -226,7 +226,7 @@ function report(old: DataView, program: Program, choice: Int32Array, wanted: Ske
     },
     corrections: found.corrections,
     provenance: wanted.share === 0 ? "modelled" : wanted.share < 1 ? "partly measured" : "measured",
-    latency_source: wanted.share ? "ONNX Runtime 1.32, 25th percentile of 20 runs" : "",
+    latency_source: wanted.share ? "ONNX Runtime 1.32, mean of the fastest of 20 rounds" : "",
     energy_source: "mean power x latency",
     notes: meta.notes,
   };

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of a run: the 25th percentile of `rounds` runs.
+    """Seconds of a run: the mean of the fastest of `rounds` rounds.
 
     `noise` is how far two such figures of the same thing lie apart, as a share.
     """

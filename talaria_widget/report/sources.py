@@ -71,7 +71,7 @@ def latency_source(report: Report) -> str:
     """How the total latency came about, as a clause."""
     run = report.run
     if run is not None:
-        return f"25th percentile of {run.rounds} runs"
+        return f"mean of the fastest of {run.rounds} rounds"
     if report.provenance == "measured":
         return "the sum of tasks, each timed"
     if report.provenance == "partly measured":

@@ -129,7 +129,7 @@ def _store_numbers(draft: Draft, node: NodeProto) -> None:
             draft.store(f"{name}_scale", np.asarray(scale)),
             draft.store(f"{name}_zero_point", np.asarray(zero)),
         ]
-        node.input[slot] = draft.fresh(f"{name}_dequantized")
+        draft.rewire(node, slot, draft.fresh(f"{name}_dequantized"))
         draft.add("DequantizeLinear", steps, node.input[slot], domain=linear_domain(draft))
 
 
@@ -173,7 +173,7 @@ def _insert(
         source = producer.input[0]
         draft.remove([producer])
     for node, slot in readers:
-        node.input[slot] = result
+        draft.rewire(node, slot, result)
     quantized = draft.fresh(f"{tensor}_quantized")
     domain = linear_domain(draft)
     draft.add("QuantizeLinear", [source, *steps.write], quantized, domain=domain)

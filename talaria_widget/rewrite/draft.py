@@ -7,6 +7,7 @@ the result is assembled.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -91,7 +92,10 @@ def check_writable(model: ModelProto) -> None:
 
 
 class Draft:
-    """A model under the knife. `nodes` leaves out the Constant nodes that hold a tensor."""
+    """A model under the knife, without the Constant nodes that hold a tensor.
+
+    Who reads a value is known without a search: `rewire` is how a node comes to read another.
+    """
 
     def __init__(self, model: ModelProto) -> None:
         """Begin with a model as it is."""
@@ -101,7 +105,8 @@ class Draft:
         self.outputs = frozenset(o.name for o in model.graph.output)
         self.captured = frozenset(_captured(model.graph))
         self.stored: dict[str, TensorProto] = {t.name: t for t in model.graph.initializer}
-        self.nodes: list[NodeProto] = []
+        self._kept: dict[int, NodeProto] = {}
+        self._reading: dict[str, list[NodeProto]] = {}
         self._constants: list[NodeProto] = []
         for node in model.graph.node:
             if (tensor := _constant_tensor(node)) is not None:
@@ -110,16 +115,34 @@ class Draft:
             else:
                 copy = NodeProto()
                 copy.CopyFrom(node)
-                self.nodes.append(copy)
+                self._put(copy)
         self._original = dict(self.stored)
         self._names = {name for node in model.graph.node for name in (*node.input, *node.output)}
         self._names |= {*self.stored, *(i.name for i in model.graph.input), *self.captured}
         self._node_names = {node.name for node in model.graph.node}
         self._domains = {o.domain for o in model.opset_import}
 
+    @property
+    def nodes(self) -> list[NodeProto]:
+        """The nodes that there are now."""
+        return list(self._kept.values())
+
+    def newest(self, count: int = 1) -> list[NodeProto]:
+        """The last nodes put in, in that order."""
+        return list(islice(reversed(self._kept.values()), count))[::-1]
+
     def readers(self, name: str) -> list[Reader]:
         """Nodes that read a value, with the position of the input."""
-        return [(n, i) for n in self.nodes for i, read in enumerate(n.input) if read == name]
+        kept = {id(n): n for n in self._reading.get(name, ()) if id(n) in self._kept}
+        return [(n, i) for n in kept.values() for i, read in enumerate(n.input) if read == name]
+
+    def rewire(self, node: NodeProto, slot: int, name: str) -> None:
+        """Let a node read another value there, or one more."""
+        if slot == len(node.input):
+            node.input.append(name)
+        else:
+            node.input[slot] = name
+        self._reading.setdefault(name, []).append(node)
 
     def producers(self) -> dict[str, NodeProto]:
         """The node that makes each value."""
@@ -162,13 +185,18 @@ class Draft:
         self._node_names.add(name)
         self._domains.add(domain)
         node = helper.make_node(op_type, list(inputs), [output], name, domain=domain, **attrs)
-        self.nodes.append(node)
+        self._put(node)
         return output
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Take nodes out."""
-        gone = {id(node) for node in nodes}
-        self.nodes = [node for node in self.nodes if id(node) not in gone]
+        for node in nodes:
+            self._kept.pop(id(node), None)
+
+    def _put(self, node: NodeProto) -> None:
+        self._kept[id(node)] = node
+        for name in node.input:
+            self._reading.setdefault(name, []).append(node)
 
     def remove_dead(self) -> None:
         """Take out nodes whose results nobody reads, and then those that only they read."""

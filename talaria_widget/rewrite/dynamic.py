@@ -81,7 +81,7 @@ def quantized_input(draft: Draft, name: str) -> list[str]:
             return list(node.output)
     made = [draft.fresh(f"{name}_{what}") for what in ("integers", "step", "zero")]
     draft.add("DynamicQuantizeLinear", [name], made[0])
-    draft.nodes[-1].output.extend(made[1:])
+    draft.newest()[0].output.extend(made[1:])
     return made
 
 
@@ -138,7 +138,7 @@ def _convolve(draft: Draft, node: NodeProto, kept: list[str], rank: int) -> None
     integers, step, offset = quantized_input(draft, node.input[0])
     total = draft.fresh(f"{output}_sum")
     draft.add("ConvInteger", [integers, stored, offset, zero], total)
-    draft.nodes[-1].attribute.extend(copied_attributes(node))
+    draft.newest()[0].attribute.extend(copied_attributes(node))
     made = draft.fresh(f"{output}_product") if bias else output
     _to_floats(draft, total, step, scale, made)
     if bias:

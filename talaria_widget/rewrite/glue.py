@@ -127,7 +127,7 @@ def _hard_swish(draft: Draft, node: NodeProto, _ranks: Mapping[str, int]) -> lis
     draft.remove([node])
     draft.add("HardSigmoid", [source], share, alpha=1 / 6, beta=0.5)
     draft.add("Mul", [source, share], output)
-    return draft.nodes[-2:]
+    return draft.newest(2)
 
 
 def _mean(draft: Draft, node: NodeProto, ranks: Mapping[str, int]) -> list[NodeProto]:
@@ -142,12 +142,12 @@ def _mean(draft: Draft, node: NodeProto, ranks: Mapping[str, int]) -> list[NodeP
     draft.remove([node])
     if attribute(node, "keepdims", 1):
         draft.add("GlobalAveragePool", [node.input[0]], output)
-        return draft.nodes[-1:]
+        return draft.newest()
     pooled = draft.fresh(f"{output}_pooled")
     draft.add("GlobalAveragePool", [node.input[0]], pooled)
     shape = draft.store(f"{output}_shape", np.array([0, -1], np.int64))
     draft.add("Reshape", [pooled, shape], output)
-    return draft.nodes[-2:]
+    return draft.newest(2)
 
 
 def _quotient(draft: Draft, node: NodeProto, _ranks: Mapping[str, int]) -> list[NodeProto]:
@@ -156,7 +156,7 @@ def _quotient(draft: Draft, node: NodeProto, _ranks: Mapping[str, int]) -> list[
         return []
     factor = 1 / draft.array(node.input[1]).astype(np.float64)
     node.op_type = "Mul"
-    node.input[1] = draft.store(f"{node.output[0]}_factor", factor.astype(np.float32))
+    draft.rewire(node, 1, draft.store(f"{node.output[0]}_factor", factor.astype(np.float32)))
     return [node]
 
 
@@ -178,5 +178,6 @@ def as_sum(draft: Draft, node: NodeProto) -> tuple[np.float32, np.float32] | Non
         return None
     node.op_type = "Add"
     del node.attribute[:]
-    node.input.append(draft.store(f"{node.output[0]}_shift", np.asarray(beta / alpha, np.float32)))
+    shift = draft.store(f"{node.output[0]}_shift", np.asarray(beta / alpha, np.float32))
+    draft.rewire(node, 1, shift)
     return np.float32(1 / (255 * alpha)), np.float32(1 / 255)

@@ -79,7 +79,7 @@ def _store_bias(
     if alone:
         draft.drop(name)
     else:
-        node.input[slot] = draft.fresh(f"{name}_dequantized")
+        draft.rewire(node, slot, draft.fresh(f"{name}_dequantized"))
     axis = {} if scale.ndim == 0 else {"axis": values.ndim - 1}
     domain = linear_domain(draft, per_axis=bool(axis))
     draft.add("DequantizeLinear", kept, node.input[slot], domain=domain, **axis)

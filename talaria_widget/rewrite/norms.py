@@ -68,7 +68,7 @@ def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
         stem = name.removesuffix(".weight")
         new = draft.store(f"{stem}.bias", bias.astype(dtype))
     del conv.input[2:]
-    conv.input.append(new)
+    draft.rewire(conv, 2, new)
     conv.output[0] = norm.output[0]
     draft.remove([norm])
 

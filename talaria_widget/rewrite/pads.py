@@ -30,7 +30,7 @@ def fold_pads(draft: Draft) -> None:
         if all(slot == 0 and _takes(node, sides) for node, slot in readers):
             for node, _ in readers:
                 _add(node, sides)
-                node.input[0] = pad.input[0]
+                draft.rewire(node, 0, pad.input[0])
             draft.remove([pad])
 
 

@@ -74,7 +74,7 @@ def _replace(
         node.output[0],
         domain=MICROSOFT,
     )
-    made = draft.nodes[-1]
+    (made,) = draft.newest()
     made.output.extend(node.output[1:])
     made.attribute.extend(a for a in copied_attributes(node) if a.name != "layout")
 

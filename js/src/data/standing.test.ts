@@ -18,7 +18,7 @@ const whole: ReportMeta = {
   ...plain,
   provenance: "measured",
   measured: true,
-  latency_source: "25th percentile of 20 runs",
+  latency_source: "mean of the fastest of 20 rounds",
   energy_source: "mean power x latency",
 };
 const sum: ReportMeta = { ...whole, provenance: "partly measured", measured: false };
@@ -52,9 +52,9 @@ describe("a total", () => {
   });
 
   it("names its source, unless the figure is the page's own", () => {
-    expect(explain("measured", "latency_s", whole)).toContain("(25th percentile of 20 runs)");
+    expect(explain("measured", "latency_s", whole)).toContain("(mean of the fastest of 20 rounds)");
     expect(explain("estimated", "latency_s", whole)).not.toContain("(");
-    expect(explain("estimated", "latency_s", sum)).toContain("(25th percentile of 20 runs)");
+    expect(explain("estimated", "latency_s", sum)).toContain("(mean of the fastest of 20 rounds)");
     expect(explain("modelled", "energy_j", whole)).toContain("(mean power x latency)");
     expect(explain("modelled", "latency_s", plain)).toMatch(/^modelled: .*figures$/);
   });

@@ -12,13 +12,13 @@ from typing import Any
 
 from onnx import ModelProto
 
-from talaria_widget.compilers.observed import Node, Timing
+from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.observing import watch
 from talaria_widget.compilers.onnxruntime.power import energy_j
 from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
 from talaria_widget.compilers.onnxruntime.sessions import open_session
 from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
-from talaria_widget.compilers.onnxruntime.timing import Run, against, undisturbed
+from talaria_widget.compilers.onnxruntime.timing import against, undisturbed
 from talaria_widget.recipe import Option
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.onnx import rewrite
@@ -28,8 +28,6 @@ FATAL = "TALARIA_TEST_FATAL"
 
 PATIENCE, LEAST_ROUNDS = 4, 3
 """What takes long gets fewer rounds: so many times the seconds that were meant are enough."""
-TRIES, CALM = 3, 0.04
-"""A timing is tried so often until two halves of it lie no further apart than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def baseline(state: State, payload: float) -> Any:
     def run() -> object:
         return session.run(None, feed)
 
-    one, other, noise = _calmest(run, run, payload / 2, 4)
+    one, other, noise = against(run, run, payload / 2, 4)
     with tempfile.TemporaryDirectory(prefix="talaria-") as folder:
         watched = watch(state.kept["model"].SerializeToString(), feed, Path(folder), "base")
         _take_turns([watched.run], payload / 2, 6)
@@ -125,7 +123,7 @@ def sweep(state: State, payload: Building) -> Seen:
         plain, other = (each.run for each in pair)
         _take_turns([plain, other], payload.seconds / 2, payload.rounds)
         nodes = [each.nodes(_cost(state)) for each in pair]
-        base, new, noise = _calmest(plain, other, payload.seconds / 2, payload.rounds // 2)
+        base, new, noise = against(plain, other, payload.seconds / 2, payload.rounds // 2)
     return Seen(base.seconds, new.seconds, noise, nodes[0], nodes[1], file)
 
 
@@ -140,23 +138,12 @@ def whole(state: State, payload: Building) -> Any:
     session = open_session(_build(state, payload).SerializeToString())
     feed = state.kept["feed"]
     plain = state.kept["session"]
-    return _calmest(
+    return against(
         lambda: plain.run(None, feed),
         lambda: session.run(None, feed),
         payload.seconds,
         payload.rounds,
     )
-
-
-def _calmest(base: Run, other: Run, seconds: float, rounds: int) -> tuple[Timing, Timing, float]:
-    """Timings in turns and the noise of their ratio; again where that is much, then the calmest."""
-    found = []
-    end = perf_counter() + PATIENCE * seconds
-    for _ in range(TRIES):
-        found.append(against(base, other, seconds, rounds))
-        if found[-1][2] < CALM or perf_counter() > end:
-            break
-    return min(found, key=lambda each: each[2])
 
 
 def _build(state: State, payload: Building) -> ModelProto:
