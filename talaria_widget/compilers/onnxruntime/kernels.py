@@ -80,8 +80,8 @@ class Table:
     def add(self, seen: Mapping[Key, Kernel]) -> None:
         """Keep one sweep's kernels, and write them, all at once.
 
-        One that stays in floats in one model and follows into integers in another has two times:
-        the ratios that are kept are of the last form seen.
+        One that stayed in floats and now follows into integers has other times: those that are
+        kept are of the last form seen.
         """
         for key, kernel in seen.items():
             before = self.known.get(key, Kernel())

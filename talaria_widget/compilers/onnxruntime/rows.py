@@ -96,12 +96,33 @@ def measured_program(graph: Graph, device: Device, source: Source, run: Sequence
             nodes_of.update((name, row) for name in (file[i].name, *file[i].outputs))
     assert sum(len(task.ops) for task in tasks) + sum(removed.values()) == len(graph.ops)
     return Measured(
-        replace(program, tasks=tuple(tasks)),
+        replace(program, tasks=tuple(_placed(tasks))),
         tuple(seconds),
         tuple(forms),
         tuple(any(run[i].name.endswith(BLOCKED) for i in found[k].run) for k in owners),
         MappingProxyType(nodes_of),
     )
+
+
+def _placed(tasks: Sequence[Task]) -> Iterator[Task]:
+    """Rows without weights, told apart by what stands around them.
+
+    Whether the runtime runs an addition in integers is for its neighbours to decide, so that
+    what was learnt of one holds for those among the same kinds of rows only.
+    """
+    makers = {name: task for task in tasks for name in task.outputs}
+    readers: dict[str, set[str]] = defaultdict(set)
+    for task in tasks:
+        for name in task.inputs:
+            readers[name].add(task.kind)
+    for task in tasks:
+        if task.weights:
+            yield task
+            continue
+        before = sorted({makers[name].kind for name in task.inputs if name in makers})
+        after = sorted({kind for name in task.outputs for kind in readers[name]})
+        place = f"{'+'.join(before)}>{'+'.join(after)}"
+        yield replace(task, signature=f"{task.signature}|between {place}")
 
 
 def _reads(node: NodeProto) -> Iterator[str]:
