@@ -84,6 +84,7 @@ def report(graph: Graph, origin: Origin, device: Device, recipe: Recipe) -> Repo
             program = bench.compile()
             compiled = pipeline.priced(program, recipe, names, bench.price)
             measured = _whole(bench, pipeline.choose(compiled, recipe).options)
+            compiled = pipeline.priced(program, recipe, names, bench.price)
     except FAULTS as error:
         compiled = pipeline.compile_for(graph, device, recipe, names)
         measured = _Measured(said=(f"not measured, so all times are modelled: {error}",))
@@ -97,7 +98,8 @@ def _whole(bench: Bench, options: Mapping[str, Option]) -> _Measured:
     if not options:
         return _Measured(bench.observed)
     try:
-        return _Measured(bench.observed, bench.whole(options))
+        found = bench.whole(options)
     except (UnsupportedModelError, ChildDied, ChildRefused, ValueError) as error:
         said = f"this recipe could not be built and timed: {error}"
         return _Measured(bench.observed, said=(said,))
+    return _Measured(bench.observed, found)

@@ -149,8 +149,10 @@ class Measurement:
 
     def whole(self, options: Mapping[str, Option]) -> Whole | None:
         """What the recipe of these options took as a whole, if it was built."""
-        found = self._wholes.get(frozenset(options.items()))
-        return found if isinstance(found, Whole) else None
+        found, observed = self._wholes.get(frozenset(options.items())), self.observed
+        if not isinstance(found, Whole) or observed is None:
+            return None
+        return found.to_baseline(observed.timing.seconds)
 
     def remarks(self, options: Mapping[str, Option]) -> tuple[str, ...]:
         """What could not be measured, and why: the model, or the whole of these options."""
@@ -247,7 +249,7 @@ class Measurement:
 
     def _build(self) -> None:
         assert self._bench is not None
-        options = self._wanted
+        options, before = self._wanted, self._bench.observed
         found: Whole | str
         try:
             with self._turn(self._say_waiting):
@@ -257,7 +259,7 @@ class Measurement:
             found = str(error)
         with self._change:
             self._wholes[frozenset(options.items())] = found
-        self._tell("whole")
+        self._tell("whole" if self._bench.observed == before else "program")
 
     def _sweep(self) -> bool:
         """Measure kernels until a recipe is due; whether there were any left to measure."""

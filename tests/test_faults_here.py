@@ -99,9 +99,7 @@ def test_a_recipe_that_the_runtime_dies_of_is_said_and_the_widget_lives(
 ) -> None:
     w = show()
     assert w.wait(60)
-    until(
-        lambda: not w._behind._now._bench._child._process or w._behind._now._bench.close() is None
-    )  # type: ignore[union-attr]
+    w._behind._now._bench.close()  # type: ignore[union-attr]
     monkeypatch.setenv(FATAL, "fc.weight")
     w.mark("fc", WEIGHTS_8)
     assert w.wait(60)

@@ -18,7 +18,7 @@ import talaria_widget as talaria
 from measured import STATIC_8, WEIGHTS_8, Asked, quickly, this_machine, until
 from nets import small_net
 from runtime_nets import residual_net
-from talaria_widget.compilers.onnxruntime import bench
+from talaria_widget.compilers.onnxruntime import process
 from talaria_widget.compilers.onnxruntime.child import Child
 from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.prices import evaluate
@@ -398,7 +398,7 @@ def test_what_kills_the_runtime_is_refused_and_the_rest_is_built(
 
 
 def test_more_than_half_the_free_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "Child", lambda threads: Child("scarce_commands"))
+    monkeypatch.setattr(process, "Child", lambda threads: Child("scarce_commands"))
     w = show(small_net(), IMAGE)
     assert w.wait(60)
     assert state(w) == "failed"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from talaria_widget import measuring
-from talaria_widget.compilers.observed import Whole
+from talaria_widget.compilers.observed import Baseline, Timing, Whole
 from talaria_widget.compilers.onnxruntime.child import ChildDied, Stopped
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.measuring import Measurement
@@ -33,6 +33,7 @@ class FakeBench:
         self.stopped = threading.Event()
         self.fault: Exception | None = None
         self.whole_fault: Exception | None = None
+        self.observed = Baseline(Timing(0.002, 0.01, 20), (), None, "a runtime")
 
     def _work(self) -> None:
         if self.stopped.wait(self.step_s):
@@ -61,7 +62,7 @@ class FakeBench:
         if self.whole_fault is not None:
             raise self.whole_fault
         self.wholes.append(options)
-        return Whole(0.001, 0.0009, 0.0011, None, 20)
+        return Whole(0.001, 0.0009, 0.0011, None, 20, 0.002)
 
     def stop(self) -> None:
         self.stopped.set()

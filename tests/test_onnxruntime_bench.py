@@ -51,13 +51,13 @@ class Counted:
         graph = capture(net)
         self.bench = Bench(graph, source_of_file(net, graph), device, Cache(folder))
         self.asked: list[str] = []
-        ask = self.bench._child.ask
+        ask = self.bench._process._child.ask
 
         def listed(command: str, payload: Any = None, **more: Any) -> Any:
             self.asked.append(command)
             return ask(command, payload, **more)
 
-        self.bench._child.ask = listed  # type: ignore[method-assign]
+        self.bench._process._child.ask = listed  # type: ignore[method-assign]
 
     def sweeps(self, program: Program, count: int = SWEEPS) -> None:
         for _ in range(count):
@@ -189,19 +189,38 @@ def test_another_way_of_timing_measures_the_baseline_again(
     assert "baseline" in again.asked
 
 
-def test_a_recipe_is_timed_again_beside_another_baseline(opened: Counted, folder: Path) -> None:
+def test_a_recipe_follows_a_baseline_that_is_known_better(opened: Counted, folder: Path) -> None:
     opened.bench.compile()
     options = {"stem.weight": WEIGHTS_8}
-    opened.bench.whole(options)
+    first = opened.bench.whole(options)
     again = Counted(residual_net(), folder)
     again.bench.compile()
     before = again.bench.observed
     assert before is not None
-    timing = replace(before.timing, seconds=2 * before.timing.seconds)
+    timing = replace(before.timing, seconds=2 * first.base_s)
     again.bench._baseline = replace(before, timing=timing)
-    again.bench.whole(options)
+    second = again.bench.whole(options)
     again.bench.close()
-    assert "whole" in again.asked
+    assert "whole" not in again.asked
+    assert second.latency_s == pytest.approx(2 * first.latency_s)
+    assert second.latency_s_high == pytest.approx(2 * first.latency_s_high)
+    assert second.base_s == 2 * first.base_s
+
+
+def test_the_baseline_settles_at_the_fastest_pace_that_was_seen_twice(tmp_path: Path) -> None:
+    opened = Counted(residual_net(), tmp_path)
+    opened.bench.compile()
+    found = opened.bench.observed
+    assert found is not None
+    slow_s = found.timing.seconds
+    for pace in (0.8, 1.2, 0.8, 1.1):
+        settled = opened.bench._settle(pace * slow_s)
+    assert settled.timing.seconds == pytest.approx(0.8 * slow_s)
+    assert opened.bench.price(opened.bench.compile(), ()).latency.point[:, 0].max() < 0.8 * slow_s
+    again = Counted(residual_net(), tmp_path)
+    again.bench.compile()
+    assert again.bench.observed == opened.bench.observed
+    assert not again.asked
 
 
 def test_times_of_two_forms_of_a_kernel_are_not_mixed(tmp_path: Path) -> None:
@@ -235,7 +254,7 @@ def test_a_kernel_that_kills_the_runtime_is_marked_and_the_rest_lives(
 def test_a_stop_in_the_middle_leaves_nothing_half_measured(tmp_path: Path) -> None:
     opened = Counted(residual_net(), tmp_path)
     program = opened.bench.compile()
-    ask = opened.bench._child.ask
+    ask = opened.bench._process._child.ask
     stopped = threading.Event()
 
     def interrupted(command: str, payload: Any = None, **more: Any) -> Any:
@@ -245,7 +264,7 @@ def test_a_stop_in_the_middle_leaves_nothing_half_measured(tmp_path: Path) -> No
             return ask("sweep", replace(payload, seconds=60.0), **more)
         return ask(command, payload, **more)
 
-    opened.bench._child.ask = interrupted  # type: ignore[method-assign]
+    opened.bench._process._child.ask = interrupted  # type: ignore[method-assign]
     with pytest.raises(Stopped):
         list(opened.bench.sweep(program, ()))
     table = Table(Cache(tmp_path))

@@ -192,7 +192,7 @@ def test_the_text_names_what_is_not_counted_and_how_to() -> None:
 def timed(report: Report, seconds: float, joules: float | None = None) -> Report:
     """A report of a recipe that was built: half the time of a baseline of 2 ms."""
     baseline = Baseline(Timing(0.002, 0.01, 20), (), None, "ONNX Runtime 9.9")
-    whole = Whole(seconds, seconds * 0.98, seconds * 1.02, joules, 24)
+    whole = Whole(seconds, seconds * 0.98, seconds * 1.02, joules, 24, seconds)
     return replace(report, whole=whole, observed=baseline)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,25 @@ class KernelTime:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A recipe really built, and timed against the baseline in the same rounds."""
+    """A recipe really built, and timed against the baseline in the same rounds.
+
+    What was measured is the change; the seconds are that of a baseline of `base_s`.
+    """
 
     latency_s: float
     latency_s_low: float
     latency_s_high: float
     energy_j: float | None
     rounds: int
+    base_s: float
+
+    def to_baseline(self, base_s: float) -> Whole:
+        """The same change of a baseline that is known better by now; its energy stays."""
+        scale = base_s / self.base_s
+        return replace(
+            self,
+            latency_s=scale * self.latency_s,
+            latency_s_low=scale * self.latency_s_low,
+            latency_s_high=scale * self.latency_s_high,
+            base_s=base_s,
+        )

@@ -41,7 +41,7 @@ SHOW = """
 w = talaria.show(model, torch.randn(1, 3, 64, 64), recipe={})
 w
 """
-PID = "w._behind._now._bench._child._process._popen.pid"
+PID = "w._behind._now._bench._process._child._process._popen.pid"
 
 # Every state of the widget and of its measurement, with the page's time.
 WATCH = """root => {

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.observed import Baseline, Node, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import Passes, passes
-from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused
-from talaria_widget.compilers.onnxruntime.commands import Building, Loading, Seen
+from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
+from talaria_widget.compilers.onnxruntime.commands import Building, Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge
 from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
 from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of
 from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
+from talaria_widget.compilers.onnxruntime.process import Process
+from talaria_widget.compilers.onnxruntime.profiling import calm
 from talaria_widget.compilers.onnxruntime.remembered import (
     baseline_from,
     edges_from,
+    paces_from,
     profiles_from,
     to_bytes,
     whole_from,
 )
 from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
-from talaria_widget.compilers.onnxruntime.standin import inputs_of, node_name
-from talaria_widget.graph import Graph, UnsupportedModelError
+from talaria_widget.compilers.onnxruntime.standin import inputs_of
+from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
 from talaria_widget.program import Program
@@ -42,11 +44,9 @@ BASELINE_S = 2.0
 SWEEP_S = 2.0
 WHOLE_S = 2.0
 ROUNDS = 6
-NODE = re.compile(rf"\b{re.escape(node_name(0)[:-1])}(\d+)")
-CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 MOST_SWEEPS = 2 * SWEEPS
 """Of one option in one bench: what no sweep sees is not looked for again and again."""
-MOST_EDGES, MOST_PROFILES = 1000, 16
+MOST_EDGES, MOST_PROFILES, MOST_PACES = 1000, 16, 64
 _T = TypeVar("_T")
 
 
@@ -65,18 +65,14 @@ class Bench:
         self._graph, self._source, self._device = graph, source, device
         self._cache = cache
         threads = device.threads or 1
-        self._child = Child(threads=threads)
-        self._loaded = 0
-        skeleton = source.skeleton.SerializeToString(deterministic=True)
-        inputs = dict(inputs_of(graph, source.skeleton))
-        self._loading = Loading(skeleton, inputs)
-        digest = hashlib.sha256(skeleton + repr(sorted(inputs.items())).encode()).hexdigest()
-        self._key = f"{machine(threads)}|{revision()}|model|{digest}"
+        self._process = Process(source.skeleton, dict(inputs_of(graph, source.skeleton)), threads)
+        self._key = f"{machine(threads)}|{revision()}|model|{self._process.digest}"
         self._table = Table(cache, threads)
         self._measured: Measured | None = None
         self._baseline: Baseline | None = None
         self._edges: list[Edge] = self._recall("edges", edges_from) or []
         self._profiles: list[tuple[float, ...]] = []
+        self._paces: list[float] = []
         self._mixed = 0
         self._swept: Counter[Option] = Counter()
 
@@ -93,6 +89,7 @@ class Bench:
             found = self._observe()
             self._keep("baseline", found)
         self._baseline = found
+        self._paces = self._recall("paces", paces_from) or [found.timing.seconds]
         measured = self._rows_of(found.nodes)
         kept = self._recall("profiles", profiles_from) or []
         alike = [each for each in kept if len(each) == len(measured.seconds)]
@@ -150,14 +147,13 @@ class Bench:
             Stopped: `stop` was called.
         """
         _, baseline = self._state()
-        # Its seconds are those of this baseline: of another they would be another change.
-        chosen = repr((baseline.timing.seconds, sorted(options.items())))
-        key = f"whole|{hashlib.sha256(chosen.encode()).hexdigest()}"
+        key = f"whole|{hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()}"
         found = self._recall(key, whole_from)
         if found is not None:
-            return found
+            return found.to_baseline(baseline.timing.seconds)
         building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
-        base, built, noise = self._ask("whole", building)
+        base, built, noise = self._process.ask("whole", building)
+        baseline = self._settle(base.seconds)
         seconds = baseline.timing.seconds * built.seconds / base.seconds
         energy = baseline.energy_j
         found = Whole(
@@ -166,25 +162,26 @@ class Bench:
             seconds * (1 + noise),
             None if energy is None else energy * built.seconds / base.seconds,
             built.rounds,
+            baseline.timing.seconds,
         )
         self._keep(key, found)
         return found
 
     def stop(self) -> None:
         """Break off what is being measured; from any thread."""
-        self._child.stop()
+        self._process.stop()
 
     def close(self) -> None:
         """Let the process go; another is started when it is needed."""
-        self._child.close()
+        self._process.close()
 
     # ------------------------------------------------------------------ measuring
 
     def _observe(self) -> Baseline:
         try:
-            one, other, noise, nodes, energy = self._ask("baseline", BASELINE_S)
+            one, other, noise, nodes, energy = self._process.ask("baseline", BASELINE_S)
         except ChildRefused as error:
-            raise UnsupportedModelError(self._sentence(error)) from error
+            raise self._process.unsupported(error) from error
         seconds = (one.seconds + other.seconds) / 2
         timing = Timing(seconds, noise, one.rounds + other.rounds)
         return Baseline(timing, nodes, energy, f"ONNX Runtime {runtime_version()}")
@@ -198,7 +195,7 @@ class Bench:
         is_again = False
         while weights:
             try:
-                seen = self._ask("sweep", self._building(weights, unit.option))
+                seen = self._process.ask("sweep", self._building(weights, unit.option))
             except (ChildDied, ChildRefused) as error:
                 if unit.every > 1:
                     self._mixed += 1
@@ -227,7 +224,7 @@ class Bench:
         while waiting:
             group = waiting.pop()
             try:
-                self._ask("attempt", self._building(group, option))
+                self._process.ask("attempt", self._building(group, option))
             except (ChildDied, ChildRefused) as error:
                 if len(group) == 1:
                     found[group[0]] = str(error)
@@ -241,11 +238,11 @@ class Bench:
         return Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
 
     def _learn(self, program: Program, unit: Unit, chosen: set[str], seen: Seen) -> None:
-        measured, baseline = self._state()
+        measured, _ = self._state()
         skeleton = self._source.skeleton
         inputs = given_inputs(skeleton)
         static = is_static(unit.option)
-        whole_s = baseline.timing.seconds
+        whole_s = self._settle(seen.base_s).timing.seconds
         again = self._rows_of(seen.base).seconds
         if len(again) == len(measured.seconds):
             self._profiles = [*self._profiles, again][-MOST_PROFILES:]
@@ -264,6 +261,19 @@ class Bench:
         found = [task.signature for task in program.tasks if weight in task.weights]
         self._table.add({(signature, option): Kernel(reason=reason) for signature in found})
 
+    def _settle(self, base_s: float) -> Baseline:
+        """The baseline, timed once more beside another build.
+
+        Where somebody was beside it all along the first time, that was no pace of its own.
+        """
+        _, baseline = self._state()
+        self._paces = [*self._paces, base_s][-MOST_PACES:]
+        timing = replace(baseline.timing, seconds=calm(self._paces))
+        self._baseline = replace(baseline, timing=timing)
+        self._keep("baseline", self._baseline)
+        self._keep("paces", self._paces)
+        return self._baseline
+
     def _passes(self) -> Passes:
         return passes(list(self._edges))
 
@@ -273,28 +283,6 @@ class Bench:
         assert self._measured is not None
         assert self._baseline is not None
         return self._measured, self._baseline
-
-    # ------------------------------------------------------------------ process and cache
-
-    def _ask(self, command: str, payload: Any) -> Any:
-        """Ask the process, with the model in it."""
-        self._child.ask("ping")
-        present = self._child.started
-        if self._loaded != present:
-            try:
-                self._child.ask("load", self._loading, process=present)
-            except ChildRefused as error:
-                raise UnsupportedModelError(self._sentence(error)) from error
-            self._loaded = present
-        return self._child.ask(command, payload, process=present)
-
-    def _sentence(self, error: ChildRefused) -> str:
-        """The runtime's own line, with the names that nodes have in the file."""
-        if error.kind == UnsupportedModelError.__name__:
-            return str(error)
-        nodes = self._source.skeleton.graph.node
-        said = NODE.sub(lambda found: nodes[int(found[1])].name or found[0], str(error))
-        return f"ONNX Runtime cannot run this model: {CODE.sub('', said)}"
 
     def _recall(self, what: str, read: Callable[[bytes], _T | None]) -> _T | None:
         data = self._cache.get(f"{self._key}|{what}")

@@ -48,4 +48,5 @@ def _baseline(data: dict[str, Any]) -> Baseline:
 baseline_from = _or_none(_baseline)
 whole_from = _or_none(lambda data: Whole(**data))
 edges_from = _or_none(lambda data: [Edge(**edge) for edge in data])
+paces_from = _or_none(lambda data: [float(seconds) for seconds in data])
 profiles_from = _or_none(lambda data: [tuple(map(float, row)) for row in data])
