@@ -115,6 +115,7 @@ def apply(
     Raises:
         ValueError: another form, a rule that matches no layer, an option that cannot be
             written yet.
+        TypeError: a model, recipe, path or calibration of another kind.
         UnsupportedModelError: a model that cannot be exported or run.
 
     Example:
@@ -128,6 +129,17 @@ def apply(
 
     if to != "onnx":
         raise ValueError(f'apply(to={to!r}): only "onnx" can be written so far.')
+    if not isinstance(path, str | Path | None):
+        raise TypeError(f"apply(path={path!r}): pass where to write the file, or None.")
+    if calibration is not None and (
+        isinstance(calibration, str | bytes | Mapping)
+        or hasattr(calibration, "shape")
+        or not isinstance(calibration, Iterable)
+    ):
+        raise TypeError(
+            f"apply(calibration=...) is a {type(calibration).__name__}: pass a list of inputs, "
+            "as [inputs]."
+        )
     target = None if path is None else Path(path).expanduser()
     return applied.apply(model, mapping_or_recipe(recipe), inputs, calibration, target)
 
@@ -159,10 +171,12 @@ def show(
 
     Raises:
         ValueError: as `analyze`.
-        TypeError: as `analyze`.
+        TypeError: as `analyze`; `measure` is neither `True` nor `False`.
     """
     from talaria_widget import widget as widgets
 
+    if not isinstance(measure, bool):
+        raise TypeError(f"show(measure={measure!r}): pass True or False.")
     on = here.fitted(read_device(device))
     key = _identity(model)
     graph, origin = pipeline.read(model, inputs)

@@ -134,6 +134,10 @@ def test_the_statement_names_what_was_refused() -> None:
         ({"model": {"fc.weight": 1}}, TypeError, "state dict"),
         ({"model": "nowhere.onnx"}, FileNotFoundError, "nowhere"),
         ({"recipe": {"*": STATIC}, "calibration": []}, ValueError, "calibration is empty"),
+        ({"path": 5}, TypeError, r"apply\(path=5\): pass where to write"),
+        ({"calibration": 5}, TypeError, "is a int: pass a list of inputs"),
+        ({"calibration": IMAGE}, TypeError, "is a Tensor: pass a list of inputs"),
+        ({"calibration": {"x": IMAGE}}, TypeError, "is a dict: pass a list of inputs"),
     ],
 )
 def test_what_cannot_be_written(

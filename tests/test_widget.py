@@ -17,7 +17,7 @@ from nets import small_net
 from talaria_widget import _api
 from talaria_widget.hardware import HERE
 from talaria_widget.prices import evaluate
-from talaria_widget.widget import Talaria
+from talaria_widget.widget import Talaria, behind
 from talaria_widget.wire import decode, encode
 
 IMAGE = torch.zeros(1, 3, 32, 32)
@@ -51,6 +51,40 @@ def test_a_click_is_one_rule_and_one_step(widget: Talaria) -> None:
     assert widget.recipe == talaria.Recipe()
     send(widget, "redo", 9)
     assert len(widget.recipe) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kind"),
+    [("5", TypeError), (True, TypeError), ([1], TypeError), (float("nan"), ValueError)],
+)
+def test_what_is_no_number_of_seconds_is_refused(
+    widget: Talaria, seconds: Any, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind, match=r"^wait\(timeout_s=.*\): pass a number of seconds, or None"):
+        widget.wait(seconds)
+
+
+def test_numbers_of_every_kind_are_seconds(widget: Talaria) -> None:
+    for seconds in (None, 0, -1, 0.5, np.float32(1), np.int64(1), float("inf")):
+        assert widget.wait(seconds)
+
+
+@pytest.mark.parametrize("measure", ["no", 0, None])
+def test_measure_is_true_or_false(measure: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^show\(measure={measure!r}\): pass True or False\.$"):
+        talaria.show(small_net(), IMAGE, device="cpu-avx2", measure=measure)
+
+
+def test_what_is_no_text_to_match_is_refused(widget: Talaria) -> None:
+    with pytest.raises(TypeError, match=r"^mark\(match=5\): pass a name or pattern"):
+        widget.mark(5, INT8)  # type: ignore[arg-type]
+
+
+def test_no_device_is_this_machine(widget: Talaria, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(behind._kernel, "stopped", True)
+    widget.device = None
+    assert widget.device == "onnxruntime-cpu"
+    assert widget.report.program.device.name == "onnxruntime-cpu"
 
 
 def test_stop_and_measure_are_answered(widget: Talaria) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from talaria_widget import here
 from talaria_widget.hardware import device
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def _device(widget: Talaria, value: Any) -> str:
-    """A device by name, by file or itself; a file that was changed is read again."""
+    """A device by name, by file or itself; a file that was changed is read again.
+
+    `None` is this machine, as everywhere.
+    """
     if isinstance(value, str) and value in widget._own_devices:
         return value
     found = here.fitted(device(value))
@@ -42,6 +49,37 @@ def _selection(widget: Talaria, value: Sequence[str]) -> list[str]:
     if missing:
         raise ValueError(f"selection: {program.device.name} has no row {missing[0]!r}.")
     return list(dict.fromkeys(value))
+
+
+def seconds_to_wait(value: object) -> float | None:
+    """The most seconds to wait; `None` is no end.
+
+    Raises:
+        TypeError: no number.
+        ValueError: not a number of seconds.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"wait(timeout_s={value!r}): pass a number of seconds, or None for no end.")
+    if math.isnan(value):
+        raise ValueError(
+            f"wait(timeout_s={value!r}): pass a number of seconds, or None for no end."
+        )
+    return float(value)
+
+
+def patterns(value: object) -> str | tuple[Any, ...]:
+    """What a rule matches, by one text or several.
+
+    Raises:
+        TypeError: neither.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence | set | frozenset | Mapping) and not isinstance(value, bytes):
+        return tuple(value)
+    raise TypeError(f"mark(match={value!r}): pass a name or pattern like 'layer1.*', or several.")
 
 
 def carried(selection: Sequence[str], before: Compiled, after: Compiled) -> list[str]:

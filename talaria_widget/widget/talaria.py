@@ -26,7 +26,7 @@ from talaria_widget.recipe import Option, Recipe, Rule, check_option, mapping_or
 from talaria_widget.report import Report
 from talaria_widget.widget import display
 from talaria_widget.widget.behind import Behind
-from talaria_widget.widget.checks import BY_CODE, BY_PAGE, carried
+from talaria_widget.widget.checks import BY_CODE, BY_PAGE, carried, patterns, seconds_to_wait
 from talaria_widget.widget.commands import COMMANDS, at_any_time
 from talaria_widget.wire import Status
 
@@ -54,6 +54,7 @@ class Talaria(anywidget.AnyWidget):
     _recipe = traitlets.Dict().tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
     device = traitlets.Any().tag(sync=True)
+    device.allow_none = False  # or None would be taken unasked; it is this machine
     selection = traitlets.List(traitlets.Unicode()).tag(sync=True)
     targets = traitlets.Dict().tag(sync=True)
 
@@ -128,7 +129,7 @@ class Talaria(anywidget.AnyWidget):
             ValueError: it matches no layer.
             TypeError: no option, or no text to match.
         """
-        rule = Rule(match if isinstance(match, str) else tuple(match), check_option(option))
+        rule = Rule(patterns(match), check_option(option))
         with self._lock:
             recipe = self._history.now
             probe = recipe.replace((*recipe.rules, rule))
@@ -171,8 +172,12 @@ class Talaria(anywidget.AnyWidget):
 
         Returns:
             Whether it was finished in time (or stopped, or failed).
+
+        Raises:
+            TypeError: no number of seconds.
+            ValueError: not a number.
         """
-        return self._behind.wait(timeout_s)
+        return self._behind.wait(seconds_to_wait(timeout_s))
 
     def close(self) -> None:
         """Take the widget away, and stop what is measured behind it."""
