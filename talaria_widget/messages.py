@@ -15,8 +15,7 @@ from talaria_widget.pipeline import Compiled
 from talaria_widget.prices import CHANGE_BAND, PROVENANCE, Band
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option, Recipe, option_label
-from talaria_widget.report import Report, time_coverage
-from talaria_widget.tables import shape_text
+from talaria_widget.report import Report, facts, time_coverage
 from talaria_widget.wire import (
     BlockInfo,
     ChangeInfo,
@@ -43,8 +42,7 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
     """The rows, the names and every price: sent once per model and device."""
     program, prices = compiled.program, compiled.prices
     graph, tasks = program.graph, program.tasks
-    leading = program.leading_ops
-    paths = [op.path if op else "" for op in leading]
+    paths = facts.modules(program)
     blocks, block_rows = _repeats(program)
     meta: ProgramMeta = {
         "revision": revision,
@@ -53,6 +51,12 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "fingerprint": graph.fingerprint,
         "device": _device(program.device),
         "devices": [_device(d) for d in menu],
+        "roofs": {
+            "ops_per_s": dict(program.device.ops_per_s),
+            "bandwidth_bytes_per_s": program.device.bandwidth_bytes_per_s,
+            "on_chip_bytes": program.device.on_chip_bytes,
+            "on_chip_bytes_per_s": program.device.on_chip_bytes_per_s,
+        },
         "container": CONTAINERS.get(program.device.container, ""),
         "latency_band": program.device.latency_band,
         "energy_factor": program.device.energy_factor,
@@ -77,11 +81,11 @@ def program_message(compiled: Compiled, menu: Sequence[Device], revision: int) -
         "labels": [task.label for task in tasks],
         "stored_precisions": [task.precision for task in tasks],
         "paths": paths,
-        "shapes": [shape_text(shape) for shape in program.output_shapes],
-        "sources": [
-            str(op.source or "") if op and task.ops else ""
-            for op, task in zip(leading, tasks, strict=True)
-        ],
+        "shapes": facts.output_shapes(program),
+        "input_shapes": facts.input_shapes(program),
+        "dtypes": facts.dtypes(program),
+        "settings": facts.settings(program),
+        "sources": facts.sources(program),
         "ops": [list(task.ops) for task in tasks],
         "modules": _modules(graph.modules, paths),
         "blocks": blocks,

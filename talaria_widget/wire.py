@@ -36,6 +36,15 @@ class DeviceInfo(TypedDict):
     threads: int | None
 
 
+class RoofInfo(TypedDict):
+    """What a device could do at most: operations by precision (two per MAC), and bytes."""
+
+    ops_per_s: dict[str, float]
+    bandwidth_bytes_per_s: float
+    on_chip_bytes: float
+    on_chip_bytes_per_s: float
+
+
 class InputInfo(TypedDict):
     """An input of the model; `assumed` when its shape was invented."""
 
@@ -77,7 +86,8 @@ class ProgramMeta(TypedDict):
     `weight_refusal` (W x O), `bound` (S x O: 0 compute, 1 memory, 2 dispatch, 3 unknown),
     `cast_provenance` (K x P x P). `change_bands` holds the half-width of a changed row's ratio,
     and of a correction, by provenance. `stored_precisions` says what a row computes in where the
-    model itself fixes it ("int8"), else nothing.
+    model itself fixes it ("int8"), else nothing. `shapes` and `dtypes` are of what a row gives,
+    `input_shapes` of what it reads; `settings` its kernel, stride, dilation and groups as text.
     """
 
     revision: int
@@ -86,6 +96,7 @@ class ProgramMeta(TypedDict):
     fingerprint: str
     device: DeviceInfo
     devices: list[DeviceInfo]
+    roofs: RoofInfo
     container: str
     latency_band: float
     energy_factor: float
@@ -103,6 +114,9 @@ class ProgramMeta(TypedDict):
     stored_precisions: list[str]
     paths: list[str]
     shapes: list[str]
+    input_shapes: list[str]
+    dtypes: list[str]
+    settings: list[str]
     sources: list[str]
     ops: list[list[str]]
     modules: dict[str, str]

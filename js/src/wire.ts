@@ -17,6 +17,14 @@ export interface DeviceInfo {
   threads: number | null;
 }
 
+/** What a device could do at most: operations by precision (two per MAC), and bytes. */
+export interface RoofInfo {
+  ops_per_s: Record<string, number>;
+  bandwidth_bytes_per_s: number;
+  on_chip_bytes: number;
+  on_chip_bytes_per_s: number;
+}
+
 /** An input of the model; `assumed` when its shape was invented. */
 export interface InputInfo {
   name: string;
@@ -47,6 +55,7 @@ export interface ProgramMeta {
   fingerprint: string;
   device: DeviceInfo;
   devices: DeviceInfo[];
+  roofs: RoofInfo;
   container: string;
   latency_band: number;
   energy_factor: number;
@@ -64,6 +73,9 @@ export interface ProgramMeta {
   stored_precisions: string[];
   paths: string[];
   shapes: string[];
+  input_shapes: string[];
+  dtypes: string[];
+  settings: string[];
   sources: string[];
   ops: string[][];
   modules: Record<string, string>;

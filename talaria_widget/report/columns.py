@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from talaria_widget.report import facts
 from talaria_widget.report.sources import (
     Provenance,
     energy_basis,
@@ -16,7 +17,6 @@ from talaria_widget.report.sources import (
     of_sum,
     worst,
 )
-from talaria_widget.tables import shape_text
 
 if TYPE_CHECKING:
     from talaria_widget.report.whole import Report
@@ -38,7 +38,8 @@ def columns(report: Report) -> tuple[Column, ...]:
     `provenance` is that of each row's time, `provenance_before` with an empty recipe, and
     `casts_provenance` that of the casts shown under it.
     """
-    tasks = report.program.tasks
+    program = report.program
+    tasks = program.tasks
     after, before = report.after, report.before
 
     def of(name: str, unit: str, values: Any, provenance: Provenance = "counted") -> Column:
@@ -64,7 +65,11 @@ def columns(report: Report) -> tuple[Column, ...]:
         of("name", "", [t.name for t in tasks]),
         of("type", "", [t.label for t in tasks]),
         of("kind", "", [t.kind for t in tasks]),
-        of("output_shape", "", list(map(shape_text, report.program.output_shapes))),
+        of("module", "", facts.modules(program)),
+        of("input_shape", "", facts.input_shapes(program)),
+        of("output_shape", "", facts.output_shapes(program)),
+        of("dtype", "", facts.dtypes(program)),
+        of("settings", "", facts.settings(program)),
         of("macs", "MAC", work("macs")),
         of("flops", "FLOP", work("flops")),
         of("read_bytes", "B", work("read_bytes")),
@@ -86,7 +91,7 @@ def columns(report: Report) -> tuple[Column, ...]:
         of("provenance", "", of_rows(prices, after)),
         of("provenance_before", "", of_rows(prices, before)),
         of("casts_provenance", "", under),
-        of("source", "", _sources(report)),
+        of("source", "", facts.sources(program)),
     )
 
 
@@ -101,9 +106,3 @@ def option_of(report: Report, row: int) -> str:
     if precision and not report.after.column[row]:
         return f"{precision} (as stored)"
     return str(report.prices.labels[report.after.column[row]])
-
-
-def _sources(report: Report) -> list[str]:
-    program = report.program
-    rows = zip(program.tasks, program.leading_ops, strict=True)
-    return [str(op.source or "") if op and task.ops else "" for task, op in rows]
