@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from talaria_widget.compilers.onnxruntime.casts import USUAL, passes
 from talaria_widget.compilers.onnxruntime.child import Stopped
 from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.compilers.onnxruntime.forms import Edge
-from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table
+from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.hardware import Device
 from talaria_widget.pipeline import capture
@@ -221,6 +222,29 @@ def test_the_baseline_settles_at_the_fastest_pace_that_was_seen_twice(tmp_path: 
     again.bench.compile()
     assert again.bench.observed == opened.bench.observed
     assert not again.asked
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "rewrite/draft.py",
+        "rewrite/lower/emit.py",
+        "storage/onnxruntime.py",
+        "compilers/observed.py",
+        "compilers/onnxruntime/timing.py",
+    ],
+)
+def test_figures_end_with_the_code_that_they_came_of(changed: str, tmp_path: Path) -> None:
+    package = Path(standin.__file__).parents[2]
+    same, other = tmp_path / "same", tmp_path / "other"
+    for copy in (same, other):
+        for folder in ("rewrite", "storage", "compilers"):
+            python = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(package / folder, copy / folder, ignore=python)
+    with (other / changed).open("a", encoding="utf-8") as file:
+        file.write("# other\n")
+    assert revision(same) == revision()
+    assert revision(other) != revision()
 
 
 def test_times_of_two_forms_of_a_kernel_are_not_mixed(tmp_path: Path) -> None:

@@ -22,13 +22,18 @@ MOST = 12
 Key = tuple[str, Option]
 
 
+_PACKAGE = Path(__file__).parents[2]
+_DECIDING = ("rewrite", "storage", "compilers/observed.py", "compilers/onnxruntime")
+
+
 @cache
-def revision() -> str:
+def revision(package: Path = _PACKAGE) -> str:
     """A digest of what writes, times and reads a model: another's figures are no longer ours."""
-    package = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for folder in (package / "rewrite", Path(__file__).parent):
-        for path in sorted(folder.glob("*.py")):
+    for place in _DECIDING:
+        found = package / place
+        for path in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
+            digest.update(path.relative_to(package).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
