@@ -17,10 +17,10 @@ import pytest
 import torch
 
 import talaria_widget as talaria
+from fatal_commands import dies_of
 from measured import QUICK, STATIC_8, WEIGHTS_8, Asked, quickly, runs, this_machine, until
 from nets import small_net
 from talaria_widget.compilers import shelf
-from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.widget import Talaria
 
 IMAGE = torch.zeros(1, 3, 64, 64)
@@ -79,7 +79,7 @@ def test_a_process_that_is_killed_at_any_moment_is_replaced(asked: Asked) -> Non
 def test_an_option_that_the_runtime_dies_of_is_marked_and_the_rest_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(FATAL, "stem.weight")
+    dies_of("stem.weight", monkeypatch)
     w = show()
     assert w.wait(120)
     assert state(w) == "done"
@@ -97,10 +97,11 @@ def test_an_option_that_the_runtime_dies_of_is_marked_and_the_rest_is_measured(
 def test_a_recipe_that_the_runtime_dies_of_is_said_and_the_widget_lives(
     monkeypatch: pytest.MonkeyPatch, asked: Asked
 ) -> None:
+    dies_of("", monkeypatch)
     w = show()
     assert w.wait(60)
     w._behind._now._bench.close()  # type: ignore[union-attr]
-    monkeypatch.setenv(FATAL, "fc.weight")
+    dies_of("fc.weight", monkeypatch)
     w.mark("fc", WEIGHTS_8)
     assert w.wait(60)
     assert state(w) == "done"
@@ -151,16 +152,14 @@ def test_a_damaged_cache_is_emptied_said_once_and_filled_again(
 
 
 SCRIPT = """
-import os, sys, threading, time
-import torch
-torch.set_num_threads(1)
+import sys
 {quick}
 import talaria_widget as talaria
 from talaria_widget.compilers.onnxruntime.child import Child
 from measured import this_machine
-from nets import small_net
+from runtime_nets import residual_net
 
-net, image, here = small_net(), torch.zeros(1, 3, 64, 64), this_machine()
+net, here = residual_net(), this_machine()  # without torch, which takes seconds to import
 ask = Child.ask
 
 def told(self, command, payload=None, **more):
@@ -178,6 +177,7 @@ def script(folder: Path, body: str) -> subprocess.Popen[str]:
     paths = os.pathsep.join((str(TESTS), str(TESTS.parent)))
     return subprocess.Popen(
         [sys.executable, "-c", text],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -199,11 +199,11 @@ def test_an_interrupt_ends_analyze_and_its_process(tmp_path: Path) -> None:
     body = """
     bench.BASELINE_S = 60.0
     try:
-        talaria.analyze(net, image, device=here)
+        talaria.analyze(net, device=here)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
     bench.BASELINE_S = 0.02
-    print("then", talaria.analyze(net, image, device=here).provenance, flush=True)
+    print("then", talaria.analyze(net, device=here).provenance, flush=True)
     """
     process = script(tmp_path, body)
     child = int(line(process, "baseline").split()[1])
@@ -219,8 +219,8 @@ def test_an_interrupt_ends_analyze_and_its_process(tmp_path: Path) -> None:
 @posix
 def test_an_interrupt_ends_waiting_and_not_the_measuring(tmp_path: Path) -> None:
     body = """
-    w = talaria.show(net, image, device=here, recipe={})
-    bench.SWEEP_S = 1.0
+    w = talaria.show(net, device=here, recipe={})
+    bench.SWEEP_S = 0.3
     try:
         w.wait()
     except KeyboardInterrupt:
@@ -243,7 +243,7 @@ def test_an_interrupt_ends_waiting_and_not_the_measuring(tmp_path: Path) -> None
 def test_the_measuring_process_goes_when_the_notebook_is_killed(tmp_path: Path) -> None:
     body = """
     bench.SWEEP_S = 60.0
-    w = talaria.show(net, image, device=here, recipe={})
+    w = talaria.show(net, device=here, recipe={})
     w.wait()
     """
     process = script(tmp_path, body)
@@ -256,15 +256,20 @@ def test_the_measuring_process_goes_when_the_notebook_is_killed(tmp_path: Path) 
 def test_two_processes_take_turns_and_both_finish(tmp_path: Path) -> None:
     body = """
     states = []
-    w = talaria.show(net, image, device=here, recipe={}, measure=False)
+    w = talaria.show(net, device=here, recipe={}, measure=False)
     w.observe(lambda change: states.append(change["new"]["measuring"]["state"]), "_status")
     print("ready", flush=True)
     sys.stdin.readline()
     w.measure()
     print("ended", w.wait(60), w.report.provenance, "waiting" in states, flush=True)
     """
-    body = body.replace("sys.stdin.readline()", "bench.SWEEP_S = bench.BASELINE_S = 0.3")
     both = [script(tmp_path, body) for _ in range(2)]
+    for process in both:
+        line(process, "ready")
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
     ends = [line(process, "ended").split() for process in both]
     assert [end[:3] for end in ends] == [["ended", "True", "measured"]] * 2
     assert "True" in (ends[0][3], ends[1][3]), "one of them waited, and said so"

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 import talaria_widget as talaria
+from fatal_commands import dies_of
 from measured import STATIC_8, WEIGHTS_8, Asked, quickly, this_machine, until
 from nets import small_net
 from runtime_nets import residual_net
 from talaria_widget.compilers.onnxruntime import process
 from talaria_widget.compilers.onnxruntime.child import Child
-from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.prices import evaluate
 from talaria_widget.widget import Talaria
 from talaria_widget.wire import decode
@@ -386,7 +386,7 @@ def test_clicks_are_answered_while_a_long_model_is_measured(asked: Asked) -> Non
 def test_what_kills_the_runtime_is_refused_and_the_rest_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(FATAL, "body.weight")
+    dies_of("body.weight", monkeypatch)
     w = measured(show(residual_net(), recipe={"*": WEIGHTS_8}))
     assert [each.weight for each in w.report.refused] == ["body.weight"]
     assert "SIGABRT" in w.report.refused[0].reason

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, helper
 
+from fatal_commands import dies_of
 from runtime_nets import perceptron, residual_net
 from talaria_widget import hardware
 from talaria_widget.compilers.cache import Cache
@@ -21,7 +22,6 @@ from talaria_widget.compilers.onnxruntime import standin
 from talaria_widget.compilers.onnxruntime.bench import Bench
 from talaria_widget.compilers.onnxruntime.casts import USUAL, passes
 from talaria_widget.compilers.onnxruntime.child import Stopped
-from talaria_widget.compilers.onnxruntime.commands import FATAL
 from talaria_widget.compilers.onnxruntime.forms import Edge
 from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
 from talaria_widget.graph import UnsupportedModelError
@@ -259,7 +259,7 @@ def test_times_of_two_forms_of_a_kernel_are_not_mixed(tmp_path: Path) -> None:
 def test_a_kernel_that_kills_the_runtime_is_marked_and_the_rest_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(FATAL, "body.weight")
+    dies_of("body.weight", monkeypatch)
     menu = tuple(line for line in DEVICE.menu if line.option in (None, WEIGHTS_8))
     opened = Counted(residual_net(), tmp_path, replace(DEVICE, menu=menu))
     program = opened.bench.compile()

@@ -41,6 +41,12 @@ def test_no_tracked_file_names_a_machine(pattern: re.Pattern[str]) -> None:
     assert not found
 
 
+def test_the_product_has_no_hook_for_tests() -> None:
+    product = [(name, text) for name, text in texts() if name.startswith("talaria_widget/")]
+    assert product
+    assert not [name for name, text in product if re.search(r"(?i)talaria_test|pytest", text)]
+
+
 def test_nothing_built_is_tracked() -> None:
     names = [str(path.relative_to(ROOT)) for path in tracked()]
     built = ("talaria_widget/static/", "js/node_modules/", "tests/screenshots/", "dist/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,6 @@ from talaria_widget.compilers.onnxruntime.timing import against, undisturbed
 from talaria_widget.recipe import Option
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.onnx import rewrite
-
-FATAL = "TALARIA_TEST_FATAL"
-"""A weight that the process dies of when it is rewritten: how tests make the runtime crash."""
 
 PATIENCE, LEAST_ROUNDS = 4, 3
 """What takes long gets fewer rounds: so many times the seconds that were meant are enough."""
@@ -147,9 +143,6 @@ def whole(state: State, payload: Building) -> Any:
 
 
 def _build(state: State, payload: Building) -> ModelProto:
-    fatal = os.environ.get(FATAL)
-    if fatal and fatal in payload.options:
-        os.abort()
     result = rewrite(
         state.kept["model"], payload.options, names=payload.names, ranges=assumed_ranges
     )
