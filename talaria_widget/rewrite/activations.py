@@ -14,9 +14,10 @@ import numpy as np
 from onnx import NodeProto
 
 from talaria_widget.rewrite.assumed import Range
-from talaria_widget.rewrite.draft import Draft, Reader, linear_domain
+from talaria_widget.rewrite.draft import Draft, linear_domain
 from talaria_widget.rewrite.glue import BOUNDED, CONSTANTS, as_sum, integer_values, is_number
 from talaria_widget.rewrite.integers import activation_scale
+from talaria_widget.rewrite.links import Reader
 
 CLIP_INPUTS_OPSET = 11
 SHIELDED = frozenset({"MaxPool", "Softmax"})
@@ -168,7 +169,7 @@ def _insert(
     result = draft.fresh(f"{tensor}_dequantized")
     if whole and tensor in draft.outputs and producer is not None:
         source, result = draft.fresh(f"{tensor}_unquantized"), tensor
-        producer.output[list(producer.output).index(tensor)] = source
+        draft.rename(producer, tensor, source)
     elif producer is not None and _implied(draft, producer, steps.zero, len(readers)):
         source = producer.input[0]
         draft.remove([producer])
@@ -191,5 +192,5 @@ def _implied(draft: Draft, producer: NodeProto, zero: np.uint8, readers: int) ->
         and zero == 0
         and len(draft.readers(before)) == 1
         and len(draft.readers(after)) == readers
-        and not {before, after} & (draft.outputs | draft.captured)
+        and not {before, after} & draft.lasting
     )

@@ -7,7 +7,6 @@ the result is assembled.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from math import prod
 from typing import Any
 
@@ -24,8 +23,8 @@ from onnx import (
 )
 
 from talaria_widget.graph import UnsupportedModelError
+from talaria_widget.rewrite.links import Links, Reader
 
-Reader = tuple[NodeProto, int]
 HALF_BYTE = {TensorProto.INT4, TensorProto.UINT4}
 LARGEST_BYTES = 2**31 - 2**20
 MICROSOFT = "com.microsoft"
@@ -94,7 +93,7 @@ def check_writable(model: ModelProto) -> None:
 class Draft:
     """A model under the knife, without the Constant nodes that hold a tensor.
 
-    Who reads a value is known without a search: `rewire` is how a node comes to read another.
+    `outputs` and what branches have `captured` are `lasting`: read by others than nodes.
     """
 
     def __init__(self, model: ModelProto) -> None:
@@ -104,9 +103,9 @@ class Draft:
         self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
         self.outputs = frozenset(o.name for o in model.graph.output)
         self.captured = frozenset(_captured(model.graph))
+        self.lasting = self.outputs | self.captured
         self.stored: dict[str, TensorProto] = {t.name: t for t in model.graph.initializer}
-        self._kept: dict[int, NodeProto] = {}
-        self._reading: dict[str, list[NodeProto]] = {}
+        self._links = Links()
         self._constants: list[NodeProto] = []
         for node in model.graph.node:
             if (tensor := _constant_tensor(node)) is not None:
@@ -115,34 +114,38 @@ class Draft:
             else:
                 copy = NodeProto()
                 copy.CopyFrom(node)
-                self._put(copy)
+                self._links.put(copy)
         self._original = dict(self.stored)
         self._names = {name for node in model.graph.node for name in (*node.input, *node.output)}
         self._names |= {*self.stored, *(i.name for i in model.graph.input), *self.captured}
+        self._counts: dict[str, int] = {}
         self._node_names = {node.name for node in model.graph.node}
         self._domains = {o.domain for o in model.opset_import}
 
     @property
     def nodes(self) -> list[NodeProto]:
         """The nodes that there are now."""
-        return list(self._kept.values())
+        return self._links.nodes
 
     def newest(self, count: int = 1) -> list[NodeProto]:
         """The last nodes put in, in that order."""
-        return list(islice(reversed(self._kept.values()), count))[::-1]
+        return self._links.newest(count)
 
     def readers(self, name: str) -> list[Reader]:
         """Nodes that read a value, with the position of the input."""
-        kept = {id(n): n for n in self._reading.get(name, ()) if id(n) in self._kept}
-        return [(n, i) for n in kept.values() for i, read in enumerate(n.input) if read == name]
+        return self._links.readers(name)
+
+    def newest_reader(self, name: str, op_type: str) -> NodeProto | None:
+        """The last node of this operator that came to read a value."""
+        return self._links.newest_reader(name, op_type)
 
     def rewire(self, node: NodeProto, slot: int, name: str) -> None:
         """Let a node read another value there, or one more."""
-        if slot == len(node.input):
-            node.input.append(name)
-        else:
-            node.input[slot] = name
-        self._reading.setdefault(name, []).append(node)
+        self._links.rewire(node, slot, name)
+
+    def rename(self, node: NodeProto, old: str, new: str) -> None:
+        """Let a node call what it gives otherwise."""
+        self._links.rename(node, old, new)
 
     def producers(self) -> dict[str, NodeProto]:
         """The node that makes each value."""
@@ -154,11 +157,12 @@ class Draft:
 
     def fresh(self, name: str) -> str:
         """This name, or the first of `name_2`, `name_3` ... that is free."""
-        chosen, count = name, 1
+        chosen, count = name, self._counts.get(name, 1)
         while chosen in self._names:
             count += 1
             chosen = f"{name}_{count}"
         self._names.add(chosen)
+        self._counts[name] = count
         return chosen
 
     def store(self, name: str, values: NDArray[np.generic]) -> str:
@@ -185,32 +189,25 @@ class Draft:
         self._node_names.add(name)
         self._domains.add(domain)
         node = helper.make_node(op_type, list(inputs), [output], name, domain=domain, **attrs)
-        self._put(node)
+        self._links.put(node)
         return output
 
     def remove(self, nodes: Iterable[NodeProto]) -> None:
         """Take nodes out."""
         for node in nodes:
-            self._kept.pop(id(node), None)
+            self._links.remove(node)
 
-    def _put(self, node: NodeProto) -> None:
-        self._kept[id(node)] = node
-        for name in node.input:
-            self._reading.setdefault(name, []).append(node)
+    def give(self, node: NodeProto, names: Iterable[str]) -> None:
+        """Let a node give these values, too."""
+        self._links.give(node, names)
 
     def remove_dead(self) -> None:
         """Take out nodes whose results nobody reads, and then those that only they read."""
-        while True:
-            read = {name for node in self.nodes for name in node.input}
-            read |= self.outputs | self.captured
-            dead = [n for n in self.nodes if not any(name in read for name in n.output)]
-            if not dead:
-                return
-            self.remove(dead)
+        self._links.drop_unread(self.lasting)
 
     def finish(self) -> ModelProto:
         """The new model: unread tensors left out, nodes in an order that runs."""
-        read = {name for node in self.nodes for name in node.input} | self.outputs | self.captured
+        read = {name for node in self.nodes for name in node.input} | self.lasting
         result = ModelProto()
         source = self.model
         result.ir_version = max(source.ir_version, INPUTS_APART)

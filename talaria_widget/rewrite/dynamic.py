@@ -76,12 +76,11 @@ def quantized_input(draft: Draft, name: str) -> list[str]:
             f"the file is written in opset {draft.opset}, and inputs can be quantized on every run "
             f"from opset {DYNAMIC_OPSET} on: convert it with onnx.version_converter."
         )
-    for node, _ in draft.readers(name):
-        if node.op_type == "DynamicQuantizeLinear":
-            return list(node.output)
+    if (already := draft.newest_reader(name, "DynamicQuantizeLinear")) is not None:
+        return list(already.output)
     made = [draft.fresh(f"{name}_{what}") for what in ("integers", "step", "zero")]
     draft.add("DynamicQuantizeLinear", [name], made[0])
-    draft.newest()[0].output.extend(made[1:])
+    draft.give(draft.newest()[0], made[1:])
     return made
 
 

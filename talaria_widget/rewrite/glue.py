@@ -56,7 +56,7 @@ def output_of(draft: Draft, node: NodeProto) -> str:
     """The value to quantize behind a node: its own, or that of a Relu or Clip after it."""
     made: str = node.output[0]
     readers = draft.readers(made)
-    if len(readers) != 1 or made in draft.outputs | draft.captured:
+    if len(readers) != 1 or made in draft.lasting:
         return made
     after = readers[0][0]
     limits = [name for name in after.input[1:] if name]

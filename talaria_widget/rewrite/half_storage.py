@@ -27,7 +27,7 @@ def store_half(draft: Draft, weight: Weight, parts: dict[str, list[str]]) -> Non
         place = bias_of(draft, use, shape[use.axis])
         if place is not None:
             name = place[0].input[place[1]]
-            if len(draft.readers(name)) == 1 and name not in draft.outputs | draft.captured:
+            if len(draft.readers(name)) == 1 and name not in draft.lasting:
                 parts[name] = [_store(draft, name, dtype)]
     parts[weight.name] = [_store(draft, weight.tensor, dtype)]
 

@@ -75,7 +75,7 @@ def _store_bias(
         draft.store(f"{name}_zero_point", np.zeros(scale.shape, np.int32)),
     ]
     parts.setdefault(name, []).extend(kept)
-    alone = len(draft.readers(name)) == 1 and name not in draft.outputs | draft.captured
+    alone = len(draft.readers(name)) == 1 and name not in draft.lasting
     if alone:
         draft.drop(name)
     else:
@@ -100,7 +100,7 @@ def dequantize(
         elif node.op_type == "Gather" and (slot, rank) == (0, 2) and not attribute(node, "axis", 0):
             _look_up(draft, node.input[1], node.output[0], quantized, steps, axis)
             draft.remove([node])
-    if draft.readers(value) or value in draft.outputs | draft.captured:
+    if draft.readers(value) or value in draft.lasting:
         _add_dequantize(draft, [quantized, *steps], value, axis)
 
 

@@ -38,10 +38,10 @@ def _foldable(draft: Draft, conv: NodeProto, norm: NodeProto) -> bool:
     return (
         all(name in draft.stored for name in constants)
         and len([name for name in norm.output if name]) == 1
-        and made not in draft.outputs | draft.captured
+        and made not in draft.lasting
         and len(draft.readers(made)) == 1
         and len(draft.readers(weight)) == 1
-        and weight not in draft.outputs | draft.captured
+        and weight not in draft.lasting
     )
 
 
@@ -61,7 +61,7 @@ def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
     draft.replace(name, (weight * _spread(conv, gain, weight.shape)).astype(dtype))
     old = conv.input[2] if len(conv.input) > 2 else ""
     bias = ((_wide(draft, old) if old else 0.0) - mean) * gain + shift
-    if old and len(draft.readers(old)) == 1 and old not in draft.captured | draft.outputs:
+    if old and len(draft.readers(old)) == 1 and old not in draft.lasting:
         draft.replace(old, bias.astype(dtype))
         new = old
     else:
@@ -69,8 +69,8 @@ def _fold(draft: Draft, conv: NodeProto, norm: NodeProto) -> None:
         new = draft.store(f"{stem}.bias", bias.astype(dtype))
     del conv.input[2:]
     draft.rewire(conv, 2, new)
-    conv.output[0] = norm.output[0]
     draft.remove([norm])
+    draft.rename(conv, conv.output[0], norm.output[0])
 
 
 def _spread(

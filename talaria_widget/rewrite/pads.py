@@ -25,7 +25,7 @@ def fold_pads(draft: Draft) -> None:
         made = pad.output[0]
         sides = _sides(draft, pad)
         readers = draft.readers(made)
-        if sides is None or not readers or made in draft.outputs | draft.captured:
+        if sides is None or not readers or made in draft.lasting:
             continue
         if all(slot == 0 and _takes(node, sides) for node, slot in readers):
             for node, _ in readers:

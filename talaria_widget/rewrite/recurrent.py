@@ -75,7 +75,7 @@ def _replace(
         domain=MICROSOFT,
     )
     (made,) = draft.newest()
-    made.output.extend(node.output[1:])
+    draft.give(made, node.output[1:])
     made.attribute.extend(a for a in copied_attributes(node) if a.name != "layout")
 
 

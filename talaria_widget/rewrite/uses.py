@@ -10,7 +10,8 @@ import numpy as np
 from onnx import NodeProto
 
 from talaria_widget.recipe import Option
-from talaria_widget.rewrite.draft import Draft, Reader, attribute
+from talaria_widget.rewrite.draft import Draft, attribute
+from talaria_widget.rewrite.links import Reader
 
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 PRODUCTS = CONVOLUTIONS | {"Gemm", "MatMul"}
@@ -147,7 +148,7 @@ def bias_of(draft: Draft, use: Use, channels: int) -> Reader | None:
     else:
         made = node.output[0]
         readers = draft.readers(made)
-        alone = len(readers) == 1 and made not in draft.outputs | draft.captured
+        alone = len(readers) == 1 and made not in draft.lasting
         add = readers[0][0] if alone and readers[0][0].op_type == "Add" else None
         place = None if add is None else (add, 1 - readers[0][1])
     if place is None or (stored := draft.stored.get(place[0].input[place[1]])) is None:
