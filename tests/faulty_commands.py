@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 import sys
 import tempfile
 import threading
@@ -72,8 +73,13 @@ def silent(state: State, payload: Any) -> Any:
     raise MemoryError
 
 
-def unpicklable(state: State, payload: Any) -> Any:
+def unsendable(state: State, payload: Any) -> Any:
     return threading.Lock()
+
+
+def garble(state: State, payload: Any) -> Any:
+    """Something that is no frame's text, where the answer should come."""
+    vars(sys.modules["__main__"])["pack"] = lambda _message: struct.pack("<QQ", 3, 3) + b"nay"
 
 
 def chatter(state: State, payload: Any) -> Any:
@@ -98,6 +104,6 @@ COMMANDS: Mapping[str, Callable[[State, Any], Any]] = {
     function.__name__: function
     for function in (
         keep, sleep, litter, work, abort, segfault, killed, leave, exit_politely, refuse, silent,
-        unpicklable, chatter, facts,
+        unsendable, garble, chatter, facts,
     )
 }  # fmt: skip

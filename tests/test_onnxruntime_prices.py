@@ -15,10 +15,10 @@ from talaria_widget import hardware
 from talaria_widget.compilers import pricing
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.casts import USUAL, passes
-from talaria_widget.compilers.onnxruntime.commands import Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge, forms
 from talaria_widget.compilers.onnxruntime.kernels import Kernel
 from talaria_widget.compilers.onnxruntime.learning import compare, kernels_of
+from talaria_widget.compilers.onnxruntime.payloads import Seen
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
 from talaria_widget.compilers.onnxruntime.rows import Measured, measured_program
 from talaria_widget.compilers.onnxruntime.rules import ADD, LIMIT

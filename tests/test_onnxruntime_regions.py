@@ -10,7 +10,8 @@ import pytest
 from runtime_nets import perceptron, residual_net
 from talaria_widget import hardware
 from talaria_widget.compilers.observed import Node
-from talaria_widget.compilers.onnxruntime.commands import Loading, State, baseline, load
+from talaria_widget.compilers.onnxruntime.commands import State, baseline, load
+from talaria_widget.compilers.onnxruntime.payloads import Loading
 from talaria_widget.compilers.onnxruntime.regions import constants, regions
 from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
 from talaria_widget.pipeline import capture

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,11 @@ from typing import Any
 
 import pytest
 
+from talaria_widget.compilers.observed import Node, Timing
 from talaria_widget.compilers.onnxruntime.child import Child, ChildDied, ChildRefused, Stopped
+from talaria_widget.compilers.onnxruntime.frames import Unreadable, unpack
+from talaria_widget.compilers.onnxruntime.payloads import Building, Loading, Seen
+from talaria_widget.recipe import Activations, Cast, Quantize
 
 LONG_S = 600.0
 WAIT_S = 60.0
@@ -131,8 +137,8 @@ def test_what_a_command_raises_is_the_runtimes_first_line(shared: Child) -> None
     assert caught.value.kind == "ValueError"
     with pytest.raises(ChildRefused, match="^MemoryError$"):
         shared.ask("silent")
-    with pytest.raises(ChildRefused, match="pickle"):
-        shared.ask("unpicklable")
+    with pytest.raises(ChildRefused, match="a lock cannot be sent"):
+        shared.ask("unsendable")
     with pytest.raises(ChildRefused, match="no such command"):
         shared.ask("no such command")
     started = shared.started
@@ -140,8 +146,38 @@ def test_what_a_command_raises_is_the_runtimes_first_line(shared: Child) -> None
     assert shared.started == started
 
 
+def test_what_travels_comes_out_as_it_was(shared: Child) -> None:
+    node = Node("a", "Conv", "", ("x", "w"), ("y",), math.inf, 3, "float")
+    option = Quantize(8, activations=Activations(8, dynamic=True))
+    sent = [
+        Loading(b"\x00" * 1000, {"x": ((1, 3), "float32"), "#Node": ((), "int64")}),
+        Building({"#bytes": option, "w": Cast("float16"), "v": None}, {"w": "b"}, 0.5),
+        Seen(1.0, 2.0, 0.1, (node, node), (), (node,)),
+        {"timing": Timing(1.5, 0.1, 3), "text": "\udc80\u2028", "data": b""},
+    ]
+    assert shared.ask("keep", sent)[-1] == sent
+
+
+def test_an_answer_that_nobody_can_read_is_a_sentence(child: Child) -> None:
+    with pytest.raises(ChildDied, match=r"gave an answer that cannot be read .*command 'garble'"):
+        child.ask("garble")
+    assert child.ask("keep", 1) == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"[true", b"\xff", b'{"#Node": [1]}', b'{"#Node": 1}', b'{"#pairs": [1]}'),
+        *(b'{"#bytes": ["a"]}', b'{"#Quantize": [3, "no", 1, 1, 1]}', b"[" * 100_000),
+    ],
+)
+def test_no_frame_makes_more_than_plain_data(text: bytes) -> None:
+    with pytest.raises(Unreadable):
+        unpack(struct.pack("<QQ", len(text), len(text)) + text)
+
+
 def test_what_cannot_be_sent_is_the_askers_fault(shared: Child) -> None:
-    with pytest.raises((TypeError, AttributeError)):
+    with pytest.raises(TypeError, match="a lock cannot be sent"):
         shared.ask("keep", threading.Lock())
     assert shared.ask("keep", 1)
 

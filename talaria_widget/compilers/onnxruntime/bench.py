@@ -14,10 +14,10 @@ from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.observed import Baseline, Node, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import Passes, passes
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
-from talaria_widget.compilers.onnxruntime.commands import Building, Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge
 from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
 from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of
+from talaria_widget.compilers.onnxruntime.payloads import Building, Seen
 from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
 from talaria_widget.compilers.onnxruntime.process import Process
@@ -184,7 +184,7 @@ class Bench:
             raise self._process.unsupported(error) from error
         seconds = (one.seconds + other.seconds) / 2
         timing = Timing(seconds, noise, one.rounds + other.rounds)
-        return Baseline(timing, nodes, energy, f"ONNX Runtime {runtime_version()}")
+        return Baseline(timing, tuple(nodes), energy, f"ONNX Runtime {runtime_version()}")
 
     def _rows_of(self, nodes: Sequence[Node]) -> Measured:
         return measured_program(self._graph, self._device, self._source, nodes)

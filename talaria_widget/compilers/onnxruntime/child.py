@@ -18,7 +18,7 @@ import weakref
 from pathlib import Path
 from typing import IO, Any
 
-from talaria_widget.compilers.onnxruntime.frames import pack, receive, unpack
+from talaria_widget.compilers.onnxruntime.frames import Unreadable, pack, receive, unpack
 from talaria_widget.compilers.onnxruntime.sessions import THREADS
 
 COMMANDS = "talaria_widget.compilers.onnxruntime.commands"
@@ -77,7 +77,7 @@ class Child:
 
         Args:
             command: its name.
-            payload: whatever can be pickled.
+            payload: what `frames` can send.
             timeout_s: how long it may take.
             process: what `started` was when the process was told what this command needs.
 
@@ -108,7 +108,13 @@ class Child:
         if body is None:
             late = f"took more than {timeout_s:g} s" if expired.is_set() else asked.ending()
             raise ChildDied(f"the measuring process {late} (command {command!r}).")
-        done, result = unpack(body)
+        try:
+            done, result = unpack(body)
+        except Unreadable as error:
+            self._forget(asked)
+            raise ChildDied(
+                f"the measuring process gave {error} to command {command!r}."
+            ) from error
         if not done:
             kind, sentence = result
             raise ChildRefused(sentence, kind)
@@ -207,7 +213,7 @@ class _Process:
         self._popen.kill()
 
     def exchange(self, frame: bytes) -> bytes | None:
-        """The answer's pickle; `None` where the process is gone."""
+        """The answer's frame; `None` where the process is gone."""
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         try:

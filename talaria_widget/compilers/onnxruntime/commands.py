@@ -13,12 +13,12 @@ from onnx import ModelProto
 
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.observing import watch
+from talaria_widget.compilers.onnxruntime.payloads import Building, Loading, Seen
 from talaria_widget.compilers.onnxruntime.power import energy_j
 from talaria_widget.compilers.onnxruntime.profiling import profiler_cost
 from talaria_widget.compilers.onnxruntime.sessions import open_session
 from talaria_widget.compilers.onnxruntime.standin import check_memory, feeds, stand_in
 from talaria_widget.compilers.onnxruntime.timing import against, undisturbed
-from talaria_widget.recipe import Option
 from talaria_widget.rewrite.assumed import assumed_ranges
 from talaria_widget.rewrite.onnx import rewrite
 
@@ -31,39 +31,6 @@ class State:
     """What the process keeps between two commands, by name."""
 
     kept: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """A model without its large weights, and the shape and dtype of each input."""
-
-    skeleton: bytes
-    inputs: Mapping[str, tuple[tuple[int, ...], str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Building:
-    """Options by weight; `names` says what a weight is called in the file, where it differs."""
-
-    options: Mapping[str, Option]
-    names: Mapping[str, str]
-    seconds: float
-    rounds: int = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The model as it is beside the model as built, from runs that took turns.
-
-    `file` are the nodes of the built file before the runtime optimises it.
-    """
-
-    base_s: float
-    built_s: float
-    noise: float
-    base: tuple[Node, ...]
-    built: tuple[Node, ...]
-    file: tuple[Node, ...]
 
 
 def ping(state: State, payload: Any) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from talaria_widget.compilers.observed import Node
-from talaria_widget.compilers.onnxruntime.commands import Seen
 from talaria_widget.compilers.onnxruntime.forms import Edge, Form, forms
 from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key
+from talaria_widget.compilers.onnxruntime.payloads import Seen
 from talaria_widget.compilers.onnxruntime.profiling import calm
 from talaria_widget.compilers.onnxruntime.rows import Measured
 from talaria_widget.program import Program

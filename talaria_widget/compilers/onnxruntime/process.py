@@ -10,7 +10,7 @@ from typing import Any
 from onnx import ModelProto
 
 from talaria_widget.compilers.onnxruntime.child import Child, ChildRefused
-from talaria_widget.compilers.onnxruntime.commands import Loading
+from talaria_widget.compilers.onnxruntime.payloads import Loading
 from talaria_widget.compilers.onnxruntime.standin import node_name
 from talaria_widget.graph import UnsupportedModelError
 
