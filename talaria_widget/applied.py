@@ -197,13 +197,13 @@ def _module(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subj
 def _file(model: Any, inputs: Any, calibration: Iterable[Any] | None) -> _Subject:
     from talaria_widget.rewrite.draft import check_writable
     from talaria_widget.rewrite.folding import fold
-    from talaria_widget.rewrite.onnx_source import source_of_file
     from talaria_widget.rewrite.verify import compare
 
-    graph = pipeline.capture(model, inputs)
-    source = source_of_file(model, graph)
+    graph, origin = pipeline.read(model, inputs)
+    source = origin.source()
     check_writable(source.skeleton)
     proto = source.fill()
+    origin.check_file()
     feed = _arrays(graph, inputs)
     return _Subject(
         graph,

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from talaria_widget.frontends.torch.trace.recording import Recording
     from talaria_widget.rewrite.source import Source
 
+Stamp = tuple[int, int]
+"""Size and time of the last change."""
+
 
 class Origin:
     """The model behind a graph, held until its file was read once: nobody else may hold it.
@@ -23,7 +26,12 @@ class Origin:
     """
 
     def __init__(
-        self, model: Any, inputs: Any, graph: Graph, recording: Recording | None = None
+        self,
+        model: Any,
+        inputs: Any,
+        graph: Graph,
+        recording: Recording | None = None,
+        stamp: Stamp | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -32,10 +40,13 @@ class Origin:
             inputs: as they were passed.
             graph: what was captured of it.
             recording: of a module, the recording that the graph was made from.
+            stamp: of a file, what `stamp_of` said before it was captured.
         """
+        if isinstance(model, str | Path):  # the working folder may be another by then
+            model = Path(model).expanduser().absolute()
         self._model, self._held = _weakly(model), model
         self._inputs, self._graph, self._recording = inputs, graph, recording
-        self._is_torch = recording is not None
+        self._is_torch, self._stamp = recording is not None, stamp
 
     def forget(self) -> None:
         """Let go of the model and its recording; a later `source` records anew."""
@@ -55,6 +66,19 @@ class Origin:
         with contextlib.suppress(UnsupportedModelError, TypeError, ValueError):
             self._recording, self._held = record(model, self._inputs), model
 
+    def check_file(self) -> None:
+        """Refuse a file that is not the one that was captured; what is no file passes.
+
+        Raises:
+            UnsupportedModelError: it was written anew.
+        """
+        path = self._model()
+        now = stamp_of(path)
+        if None not in (now, self._stamp) and now != self._stamp:
+            raise UnsupportedModelError(
+                f"the file {str(path)!r} was changed since it was read: show it again."
+            )
+
     def source(self) -> Source:
         """The model as a file for ONNX Runtime.
 
@@ -72,7 +96,10 @@ class Origin:
         if not self._is_torch:
             from talaria_widget.rewrite.onnx_source import source_of_file
 
-            return source_of_file(model, self._graph)
+            self.check_file()
+            source = source_of_file(model, self._graph)
+            self.check_file()
+            return source
         from talaria_widget.frontends.torch import record
         from talaria_widget.rewrite.lower import source_of_recording
 
@@ -82,6 +109,16 @@ class Origin:
                 "the model was changed since it was shown: show it again to measure it."
             )
         return source_of_recording(recording, model)
+
+
+def stamp_of(model: Any) -> Stamp | None:
+    """What tells a file from the one that is written over it; `None` where there is no file."""
+    if not isinstance(model, str | Path):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        found = Path(model).expanduser().stat()
+        return found.st_size, found.st_mtime_ns
+    return None
 
 
 def _weakly(model: Any) -> Callable[[], Any]:

@@ -21,7 +21,7 @@ from talaria_widget.compilers.observed import Baseline, Whole
 from talaria_widget.frontends.verdicts import wrong_file, wrong_type
 from talaria_widget.graph import Graph, UnsupportedModelError
 from talaria_widget.hardware import Device
-from talaria_widget.origin import Origin
+from talaria_widget.origin import Origin, stamp_of
 from talaria_widget.prices import Evaluation, Prices, evaluate
 from talaria_widget.program import Program
 from talaria_widget.recipe import Option, Recipe
@@ -50,9 +50,10 @@ def read(model: Any, inputs: object = None) -> tuple[Graph, Origin]:
         TypeError, ValueError, UnsupportedModelError, FileNotFoundError: as `capture`.
     """
     with _uncollected():
+        stamp = stamp_of(model)
         graph, recording = _read(model, inputs)
         graph = replace(graph, blocks=find_blocks(graph))
-        return graph, Origin(model, inputs, graph, recording)
+        return graph, Origin(model, inputs, graph, recording, stamp)
 
 
 @contextmanager

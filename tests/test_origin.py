@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import threading
 import weakref
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+import talaria_widget as talaria
+from measured import quickly, this_machine
 from talaria_widget import pipeline
 from talaria_widget.choice import index
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.hardware import device
 from talaria_widget.measuring import Measurement
 from talaria_widget.origin import Origin
+from talaria_widget.rewrite import onnx_source
 from talaria_widget.widget.behind import Behind
 
 INPUTS = torch.zeros(1, 8)
@@ -109,3 +118,79 @@ def test_a_model_that_is_refused_is_held_by_no_error() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+def written(path: Path, seed: int) -> Path:
+    """A linear layer as a file, with weights of its own."""
+    weight = np.random.default_rng(seed).standard_normal((8, 4)).astype(np.float32)
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+        for name, size in (("x", 8), ("y", 4))
+    )
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    stored = [numpy_helper.from_array(weight, "w")]
+    onnx.save(helper.make_model(helper.make_graph([node], "m", [x], [y], stored)), path)
+    return path
+
+
+def test_a_file_that_is_written_over_is_not_measured_for_the_one_shown(tmp_path: Path) -> None:
+    path = written(tmp_path / "m.onnx", 1)
+    _, origin = pipeline.read(path)
+    origin.source()
+    os.utime(written(path, 2), ns=(0, 0))
+    with pytest.raises(UnsupportedModelError, match=r"m\.onnx' was changed since it was read"):
+        origin.source()
+
+
+def test_a_file_that_is_written_over_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "m.onnx", 1)
+    _, origin = pipeline.read(path)
+    read = onnx_source.source_of_file
+
+    def meanwhile(*given: Any) -> Any:
+        os.utime(path, ns=(0, 0))
+        return read(*given)
+
+    monkeypatch.setattr(onnx_source, "source_of_file", meanwhile)
+    with pytest.raises(UnsupportedModelError, match="was changed since it was read"):
+        origin.source()
+
+
+def test_apply_refuses_a_file_that_changes_under_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "m.onnx", 1)
+    read = onnx_source._filled
+
+    def meanwhile(*given: Any) -> Any:
+        os.utime(path, ns=(0, 0))
+        return read(*given)
+
+    monkeypatch.setattr(onnx_source, "_filled", meanwhile)
+    with pytest.raises(UnsupportedModelError, match=r"m\.onnx' was changed since it was read"):
+        talaria.apply(path, {})
+
+
+def test_a_path_means_the_same_file_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "m.onnx", 1)
+    monkeypatch.chdir(tmp_path)
+    _, origin = pipeline.read("m.onnx")
+    monkeypatch.chdir(tmp_path.parent)
+    assert origin.source().skeleton.graph.node
+
+
+def test_what_is_shown_of_a_file_written_over_stays_modelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quickly(tmp_path, monkeypatch):
+        path = written(tmp_path / "m.onnx", 1)
+        w = talaria.show(path, device=this_machine(), measure=False)
+        os.utime(written(path, 2), ns=(0, 0))
+        w.measure()
+        assert w.wait(60)
+        assert "m.onnx' was changed since it was read" in w.report.notes[0]
+        assert w.report.provenance == "modelled"
