@@ -11,6 +11,7 @@ from talaria_widget.graph import Graph, Tensor
 from talaria_widget.hardware import Device
 from talaria_widget.patterns import compile_pattern
 from talaria_widget.recipe import Cast, Option, Recipe, Rule, option_label
+from talaria_widget.storage.weight import BODY, INSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def index(graph: Graph) -> Index:
 def _form(graph: Graph, weight: str, users: Collection[int]) -> Form:
     tensor = graph.tensors[weight]
     kinds = frozenset(graph.ops[i].kind for i in users)
-    return tensor.shape, tensor.dtype, axis(tensor), kinds, recurrent_words(graph, users)
+    return tensor.shape, tensor.dtype, axis(tensor), kinds, words(graph, weight, users)
 
 
 def _enclosing_classes(path: str, modules: Mapping[str, str]) -> tuple[str, ...]:
@@ -184,9 +185,15 @@ def refusal(form: Form, option: Option, device: Device) -> str:
     return storage.refusal(device.container, shape, dtype, channel_axis, kind, option, words) or ""
 
 
-def recurrent_words(graph: Graph, users: Collection[int]) -> frozenset[str]:
-    """The words of the recurrent ops among these: containers differ by them."""
-    return frozenset(graph.ops[i].word for i in users if graph.ops[i].kind == "recurrent")
+def words(graph: Graph, weight: str, users: Collection[int]) -> frozenset[str]:
+    """What containers ask of a weight beside its form: the words of recurrent ops among its
+    users, and whether one of them stands, or the weight itself lies, in a branch or loop.
+    """
+    ops = [graph.ops[i] for i in users]
+    found = {op.word for op in ops if op.kind == "recurrent"}
+    found |= {BODY for op in ops if "body" in op.attrs}
+    found |= {INSIDE for op in ops if weight in op.attrs.get("inside", ())}
+    return frozenset(found)
 
 
 def axis(tensor: Tensor) -> int:

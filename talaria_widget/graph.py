@@ -33,7 +33,8 @@ Any op may have `times`: how often it runs in one forward. The body of a loop st
 once; 0 is a branch not taken, `None` what nobody knows, and 1 is left out. Any op may have
 `precision`: what it computes in where its file says so ("int8" in a file quantized already), or
 `decoded`: its weight is kept in integers that are turned to floats on every run. A layer has
-`biases`, how many, where what stands beside its weight is scales.
+`biases`, how many, where what stands beside its weight is scales. `body` is True of what stands
+in a branch or loop of a file, `inside` has the weights of an op that lie there or in a function.
 
 `word` is the last word of the op's target in lower case ("relu", "layer_norm", "max_pool2d");
 elementwise work is looked up by it.
@@ -103,7 +104,10 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
 FLOATING = frozenset({"float64", "float32", "float16", "bfloat16"})
 """Formats that options change; floats of 8 bits and fewer are quantized already."""
 OWN_ATTRIBUTES = frozenset(
-    {"activation", "decoded", "free", "inlined", "node", "part", "precision", "times"}
+    {
+        *("activation", "body", "decoded", "free", "inlined", "inside", "node", "part"),
+        *("precision", "times"),
+    }
 )
 """Attributes that mean something here: one of a custom op's own gets an underscore, `times_`."""
 _EMPTY: Mapping[str, Any] = MappingProxyType({})

@@ -250,6 +250,8 @@ def _stored(graph: Graph, fusion: Fusion, roles: frozenset[str]) -> tuple[Stored
 def _leader(graph: Graph, layer: Op, op: Op, tensor: Tensor) -> str | None:
     """The weight whose option a bias follows: that of its op, or of the layer it is added to."""
     mains = [w for w in layer.weights if graph.tensors[w].role == "weight"]
+    if "body" in op.attrs:  # it stays as it is, whatever becomes of the weight
+        return None
     if len(mains) != 1 or tensor.role != "parameter" or tensor.name not in op.weights:
         return None
     main = graph.tensors[mains[0]]

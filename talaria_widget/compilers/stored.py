@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talaria_widget import storage
-from talaria_widget.choice import recurrent_words
+from talaria_widget.choice import words
 from talaria_widget.graph import FLOATING
 from talaria_widget.hardware import MenuOption
 from talaria_widget.program import Program, StoredWeight
@@ -75,7 +75,7 @@ def _users(program: Program) -> dict[str, tuple[frozenset[str], frozenset[str]]]
         for name in () if op.is_view else op.weights:
             found.setdefault(name, set()).add(i)
     return {
-        name: (frozenset(ops[i].kind for i in used), recurrent_words(program.graph, used))
+        name: (frozenset(ops[i].kind for i in used), words(program.graph, name, used))
         for name, used in found.items()
     }
 
@@ -84,7 +84,7 @@ def _one(
     container: str,
     weight: StoredWeight,
     kinds: frozenset[str],
-    words: frozenset[str],
+    marks: frozenset[str],
     role: str,
     lines: Sequence[MenuOption],
 ) -> tuple[list[float], list[str]]:
@@ -97,7 +97,7 @@ def _one(
             reason = line.kinds_reason or f"not for {', '.join(sorted(kinds - line.kinds))}"
         if not reason and role == "main":
             option = line.option
-            reason = storage.refusal(container, shape, dtype, axis, kind, option, words) or ""
+            reason = storage.refusal(container, shape, dtype, axis, kind, option, marks) or ""
         if reason or role == "other" or not _floating(weight):
             sizes.append(float(plain))
         elif role == "main":

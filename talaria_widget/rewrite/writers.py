@@ -20,6 +20,7 @@ from talaria_widget.rewrite.uses import (
     recurrent_nodes,
     uses,
 )
+from talaria_widget.storage.onnxruntime import LIES_INSIDE, USED_INSIDE
 
 Writer = Callable[[Draft, Weight, Mapping[int, np.float32], Parts], None]
 """Told the scale of each integer layer's input; adds the names of what it stores."""
@@ -79,16 +80,15 @@ def examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:
     """
     writer = writer_of(option, name)
     if tensor not in draft.stored:
-        raise ValueError(
-            f"the file stores no weight {tensor!r} outside branches, loops and functions, into "
-            f"which apply cannot write yet: leave {name!r} out of the recipe."
-        )
+        raise ValueError(f"apply cannot write {name!r}: {LIES_INSIDE}. Leave it out of the recipe.")
     dtype = draft.array(tensor).dtype
     if writer is _as_stored:
         if option is not None and dtype != np.float32:
             raise ValueError(f"apply cannot write {name!r} in float32: it is stored as {dtype}.")
         return Weight(name, tensor, option, (), None)
     activations = option.activations if isinstance(option, Quantize) else None
+    if tensor in draft.captured and (activations is not None or writer is _blocks):
+        raise ValueError(f"apply cannot write {name!r} so: {USED_INSIDE}.")
     if dtype != np.float32 and (
         dtype != np.float16 or writer is not store_integers or activations is not None
     ):
@@ -118,7 +118,7 @@ def _check_integers(
     product = rank == 2 and not kinds & CONVOLUTIONS
     if odd is None and found and (convolution or product or not activations.dynamic):
         return
-    what = "a branch of the graph"
+    what = "nothing"
     if found:
         node = found[0].node if odd is None else odd.node
         what = f"{node.op_type} {node.name!r}"

@@ -115,7 +115,8 @@ def refusal(
 ) -> str | None:
     """Why the container cannot store a weight so, as the end of a sentence; `None` if it can.
 
-    `words` are the words of the ops that use it ("lstm", "gru"), where they are known.
+    `words` are the words of the ops that use it ("lstm", "gru"), where they are known, and
+    `BODY` and `INSIDE` of where these are.
 
     Raises:
         ValueError: An unknown container.

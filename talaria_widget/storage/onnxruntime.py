@@ -6,6 +6,8 @@ from math import ceil
 
 from talaria_widget.recipe import Cast, Option, Quantize
 from talaria_widget.storage.weight import (
+    BODY,
+    INSIDE,
     Format,
     Weight,
     is_dynamic,
@@ -13,6 +15,13 @@ from talaria_widget.storage.weight import (
     packed,
     plain,
     scales,
+)
+
+LIES_INSIDE = (
+    "the file keeps it inside a branch, loop or function, into which nothing is written yet"
+)
+USED_INSIDE = (
+    "a branch or loop uses it, whose nodes stay as they are: only its own storage can change"
 )
 
 
@@ -46,7 +55,13 @@ def _follower(size: int, dtype: str, option: Option) -> int:
 
 def _refuse(weight: Weight, option: Quantize | Cast) -> str | None:
     if isinstance(option, Cast):
-        return None if option.dtype == weight.dtype else _not_single(weight.dtype)
+        if option.dtype == weight.dtype:
+            return None
+        return LIES_INSIDE if INSIDE in weight.words else _not_single(weight.dtype)
+    if INSIDE in weight.words:
+        return LIES_INSIDE
+    if BODY in weight.words and (option.granularity == "block" or option.activations is not None):
+        return USED_INSIDE
     if option.granularity == "block":
         if weight.kind != "linear" or len(weight.shape) != 2:
             return "ONNX Runtime stores blocks only for linear layers (MatMulNBits)"
@@ -76,8 +91,9 @@ def _not_single(dtype: str) -> str | None:
 def _no_dynamic(weight: Weight) -> str | None:
     if weight.kind == "conv_transpose":
         return "ONNX Runtime has no transposed convolution in integers"
-    if weight.kind == "recurrent" and weight.words - {"lstm"}:
-        word = min(weight.words - {"lstm"}).upper()
+    others = weight.words - {"lstm", BODY}
+    if weight.kind == "recurrent" and others:
+        word = min(others).upper()
         return f"ONNX Runtime has no {word} in integers, only LSTM (DynamicQuantizeLSTM)"
     if weight.kind == "linear" and len(weight.shape) != 2:
         return "ONNX Runtime quantizes inputs of linear layers whose weight has two axes"

@@ -10,11 +10,15 @@ from talaria_widget.graph import DTYPE_BITS
 from talaria_widget.recipe import Cast, Option, Quantize
 
 Shape = tuple[int, ...]
+BODY, INSIDE = "body", "inside"
+"""Words of a weight that is used, or lies, in a branch, loop or function of its file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a formula looks at; `words` are those of the ops that use it, where they matter."""
+    """What a formula looks at; `words` are those of the ops that use it, where they matter, and
+    of where they are.
+    """
 
     shape: Shape
     dtype: str

@@ -87,6 +87,11 @@ def _op(built: Built, step: Step) -> Op:
     attrs["node"] = label
     if step.context.times != 1:
         attrs["times"] = step.context.times
+    if step.context.repeats:
+        attrs["body"] = True
+    inside = tuple(name for name in weights if name not in known.main and _owns(built, name))
+    if inside:
+        attrs["inside"] = inside
     if any(_is_decoded(known, node, slot) for slot in operator.weights):
         attrs["decoded"] = True
     if operator.kind == "matmul" and weights:

@@ -18,7 +18,8 @@ class Flat:
     """The steps of a model, and what its bodies store.
 
     `hints` are the types that the file declares for values inside bodies. `calls` has the
-    calls of local functions, which compute nothing beside what stands in their bodies.
+    calls of local functions, which compute nothing beside what stands in their bodies. `main`
+    has the names of the graph that is none of those bodies.
     """
 
     functions: Mapping[FunctionKey, onnx.FunctionProto]
@@ -30,6 +31,7 @@ class Flat:
     calls: list[str] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    main: frozenset[str] = frozenset()
 
 
 def renamed(node: onnx.NodeProto, context: Context) -> onnx.NodeProto:

@@ -32,6 +32,7 @@ def flatten(model: onnx.ModelProto) -> Flat:
     flat.taken.update(tensor.name for tensor in graph.initializer)
     flat.taken.update(sparse.values.name for sparse in graph.sparse_initializer)
     flat.taken.update(name for node in graph.node for name in node.output)
+    flat.main = frozenset(flat.taken)
     flat.stored.update((tensor.name, tensor) for tensor in graph.initializer)
     flat.sparse.update((sparse.values.name, sparse) for sparse in graph.sparse_initializer)
     _nodes(flat, in_order(graph), Context())

@@ -24,7 +24,8 @@ class Known:
 
     `values` hold whatever the inputs are; `guesses` hold for the inputs that the user gave.
     `decided` has the Ifs and the branches they take, by what decided it.
-    `steps` are those that remain to run, `read` what any step or the caller reads.
+    `steps` are those that remain to run, `read` what any step or the caller reads, `main` what
+    is named outside branches, loops and functions.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Known:
     decided: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     not_tensors: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    main: frozenset[str] = frozenset()
 
     def value(self, name: str) -> Array | None:
         """A value that is known before a run, or on the inputs given."""

@@ -52,7 +52,7 @@ def learn(model: onnx.ModelProto, flat: Flat, bound: Bound, folder: str | None) 
         The shapes, dtypes, small values and stored tensors by name; the steps that remain to
         run; and the folded ones, counted by operator.
     """
-    known = Known(steps=list(flat.steps), read=flat.read)
+    known = Known(steps=list(flat.steps), read=flat.read, main=flat.main)
     known.folded.update(flat.calls)
     known.shapes.update({n: s for n, s in bound.shapes.items() if s is not None})
     known.dtypes.update(bound.dtypes)
