@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+Act = Callable[[Page], None]
 FOLDER = Path(__file__).parents[2] / "tests" / "screenshots" / "front-end"
 ADDRESS = "http://127.0.0.1:5199/dev/index.html"
 FLAGS = [
@@ -102,11 +103,36 @@ def uncounted(page: Page) -> None:
     page.locator(".trust button").click()
 
 
+def grouped(by: str, opened: int = 2) -> Act:
+    """Rows put together, the first of the groups open."""
+
+    def act(page: Page) -> None:
+        page.get_by_test_id("grouping").select_option(by)
+        for _ in range(opened):
+            page.locator("[data-twist]:not(.open)").first.click()
+        page.locator("[data-testid='group']").nth(1).click()
+
+    return act
+
+
+def columns(page: Page) -> None:
+    """The menu of columns."""
+    page.get_by_test_id("columns").click()
+
+
+def all_columns(page: Page) -> None:
+    """More columns than there is room for, scrolled."""
+    page.get_by_test_id("columns").click()
+    for box in page.locator("[data-testid^='column-']:not(:disabled)").all():
+        box.check()
+    page.keyboard.press("Escape")
+    page.locator(".body").evaluate("body => { body.scrollLeft = 420; }")
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
 
-Act = Callable[[Page], None]
 PICTURES: dict[str, tuple[int, str, Act]] = {
     "light": (1040, "fixture=resnet", still),
     "dark": (1040, "fixture=resnet&theme=dark", still),
@@ -133,6 +159,14 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "encoder": (1040, "fixture=encoder", still),
     "repeats": (1040, "fixture=encoder", repeats),
     "repeats-narrow": (560, "fixture=encoder&theme=dark", repeats),
+    "grouped-module": (1040, "fixture=resnet", grouped("module")),
+    "grouped-module-dark": (1040, "fixture=resnet&theme=dark", grouped("module")),
+    "grouped-type": (1040, "fixture=resnet", grouped("type", 1)),
+    "grouped-repeats": (1040, "fixture=resnet", grouped("repeats", 1)),
+    "grouped-narrow": (560, "fixture=resnet", grouped("module")),
+    "columns": (1040, "fixture=resnet", columns),
+    "all-columns": (1040, "fixture=resnet", all_columns),
+    "all-columns-dark": (1040, "fixture=resnet&theme=dark", all_columns),
     "large": (1040, "fixture=large", still),
     "here-modelled": (1040, "fixture=resnet-here&measured=modelled", still),
     "here-waiting": (1040, "fixture=resnet-here&measured=waiting", still),

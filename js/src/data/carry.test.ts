@@ -30,8 +30,16 @@ describe("rows that are replaced", () => {
 });
 
 describe("the place in the table", () => {
-  const none = new Map();
-  const lay = (...rows: number[]) => layLines(Int32Array.from(rows), none, none);
+  const lay = (...rows: number[]) =>
+    layLines({
+      order: Int32Array.from(rows),
+      rank: ([row]) => row,
+      passes: () => true,
+      forest: { groups: [], own: rows },
+      open: new Set(),
+      casts: new Map(),
+      notes: new Map(),
+    });
   const many = Array.from({ length: 40 }, (_, row) => row);
   const back = [...many].reverse();
   const same = (row: number) => row;

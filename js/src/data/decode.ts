@@ -81,6 +81,8 @@ export function decodeProgram(view: DataView) {
     options: message.meta.options.length,
     macs: f64("macs"),
     flops: f64("flops"),
+    read_bytes: f64("read_bytes"),
+    write_bytes: f64("write_bytes"),
     parameters: f64("parameters"),
     times: f64("times"),
     weight_bytes: f64("weight_bytes"),

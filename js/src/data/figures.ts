@@ -1,90 +1,95 @@
 /** What every line of the table is drawn from: prices before and now, and how to write them. */
 
 import { knownSum } from "./bands";
-import type { Evaluation, Program } from "./decode";
-import type { Plan } from "./evaluate";
-import { columnScale, type Scale } from "./format";
+import { COLUMN, COLUMNS, type Column, type Key, type NumberColumn, type Rows } from "./columns";
+import { columnScale, onScale, quantity, type Scale, share } from "./format";
 import { markable, marked } from "./preview";
-import type { CastLine, SortKey } from "./table";
+import type { CastLine } from "./table";
 
-export type Metered = "macs" | "weights" | "latency" | "energy";
-
-export interface Figures {
-  program: Program;
-  plan: Plan;
-  choice: Int32Array;
+export interface Figures extends Rows {
+  /** The columns shown. */
+  columns: readonly Column[];
   /** What most names begin with. */
   prefix: string;
-  before: Evaluation;
-  now: Evaluation;
-  scales: Record<Metered, Scale>;
-  /** The dearest of the rows shown, before: the length of a whole bar. */
-  largest: Record<Metered, number>;
+  scales: Readonly<Partial<Record<Key, Scale>>>;
+  /** The largest of the lines shown, before: the length of a whole bar. */
+  largest: Readonly<Partial<Record<Key, number>>>;
 }
 
-export const COLUMNS: { key: SortKey | "share"; title: string; metered?: Metered }[] = [
-  { key: "order", title: "#" },
-  { key: "name", title: "Task" },
-  { key: "type", title: "Type" },
-  { key: "macs", title: "MACs", metered: "macs" },
-  { key: "weights", title: "Weights", metered: "weights" },
-  { key: "latency", title: "Latency", metered: "latency" },
-  { key: "energy", title: "Energy", metered: "energy" },
-  { key: "share", title: "Share" },
-  { key: "option", title: "Option" },
-];
+type Base = Pick<Rows, "program" | "before">;
 
-const UNITS: Record<Metered, string> = { macs: "MAC", weights: "B", latency: "s", energy: "J" };
-
-function valuesOf(program: Program, before: Evaluation): Record<Metered, Float64Array> {
-  return {
-    macs: program.macs,
-    weights: before.row_weight_bytes,
-    latency: before.latency.point,
-    energy: before.energy.point,
-  };
-}
+const NUMBERS = COLUMNS.filter((column) => column.kind === "number");
 
 /** One unit per column, whatever is filtered. */
-export function columnScales(program: Program, before: Evaluation): Record<Metered, Scale> {
-  const values = valuesOf(program, before);
-  const scale = (key: Metered) => columnScale(largestOf(values[key]), UNITS[key]);
-  return {
-    macs: scale("macs"),
-    weights: scale("weights"),
-    latency: scale("latency"),
-    energy: scale("energy"),
-  };
+export function columnScales({ program, before }: Base): Figures["scales"] {
+  return Object.fromEntries(
+    NUMBERS.map(({ key, unit, numbers }) => [
+      key,
+      columnScale(largestOf(numbers(program, before)), unit === "FLOP/B" ? "" : unit),
+    ]),
+  );
 }
 
-/** The largest value of each column among some rows. */
+/** The largest value of each column with bars among some lines, each of one row or more. */
 export function largestAmong(
-  program: Program,
-  before: Evaluation,
-  rows: Int32Array,
-): Record<Metered, number> {
-  const values = valuesOf(program, before);
-  const largest = (key: Metered) => largestOf(values[key], rows);
-  return {
-    macs: largest("macs"),
-    weights: largest("weights"),
-    latency: largest("latency"),
-    energy: largest("energy"),
-  };
+  { program, before }: Base,
+  lines: Iterable<readonly number[]>,
+): Figures["largest"] {
+  const barred = NUMBERS.filter(({ bar }) => bar).map(({ key, numbers }) => ({
+    key,
+    values: numbers(program, before),
+    most: 0,
+  }));
+  for (const rows of lines) {
+    for (const column of barred) {
+      column.most = Math.max(column.most, sumOver(column.values, rows));
+    }
+  }
+  return Object.fromEntries(barred.map(({ key, most }) => [key, most]));
 }
 
-function largestOf(values: Float64Array, rows?: Int32Array): number {
+function largestOf(values: Float64Array): number {
   let most = 0;
-  if (rows) {
-    for (const row of rows) if (values[row] > most) most = values[row];
-  } else for (const value of values) if (value > most) most = value;
+  for (const value of values) if (value > most) most = value;
   return most;
 }
 
+/** Without what is unknown; NaN where all is. */
+export function sumOver(values: Float64Array, rows: readonly number[]): number {
+  if (rows.length === 1) return values[rows[0]];
+  let sum = 0;
+  let known = 0;
+  for (const row of rows) {
+    if (Number.isNaN(values[row])) continue;
+    sum += values[row];
+    known += 1;
+  }
+  return known || !rows.length ? sum : Number.NaN;
+}
+
+/** A number of a column as its cell has it. */
+export function cellText({ key, unit }: NumberColumn, value: number, figures: Figures): string {
+  if (key === "order") return String(value);
+  if (unit === "share") return Number.isNaN(value) ? "?" : share(value, 1);
+  const scale = figures.scales[key];
+  return scale ? onScale(value, scale) : "";
+}
+
+/** In full, with its unit: what a cell says to who asks. */
+export function exactText({ unit }: NumberColumn, value: number): string {
+  if (Number.isNaN(value)) return "not known";
+  if (unit === "share") return share(value, 1);
+  if (unit === "FLOP/B") return `${quantity(value, "")} FLOP/B`;
+  const whole = Number.isInteger(value) && Math.abs(value) >= 1000;
+  const exact = whole ? ` (${value.toLocaleString("en")}${unit && ` ${unit}`})` : "";
+  return quantity(value, unit) + exact;
+}
+
 /** The sums of a footer. */
-export interface Sums extends Record<Metered, number> {
-  weightsBefore: number;
-  latencyBefore: number;
+export interface Sums {
+  /** By column; the price in question includes casts. */
+  now: Readonly<Partial<Record<Key, number>>>;
+  before: Readonly<Partial<Record<Key, number>>>;
   /** Rows of unknown latency among them. */
   unknown: number;
   /** Rows that own weights, and how many of them are marked. */
@@ -94,45 +99,55 @@ export interface Sums extends Record<Metered, number> {
 
 /** Of some rows, their casts included; a weight that two rows share counts in both. */
 export function sumRows(
-  { program, plan, choice, before, now }: Figures,
+  figures: Rows,
   casts: ReadonlyMap<number, CastLine>,
   rows: readonly number[],
 ): Sums {
-  const sum = (values: Float64Array) => knownSum(Float64Array.from(rows, (row) => values[row]));
-  let latency = sum(now.latency.point);
-  let energy = sum(now.energy.point);
+  const { program, before, now } = figures;
+  const added = NUMBERS.filter(({ adds }) => adds);
+  const over = (evaluation: typeof now) =>
+    Object.fromEntries(
+      added.map(({ key, numbers }) => [key, sumOver(numbers(program, evaluation), rows)]),
+    ) as Partial<Record<Key, number>>;
+  const sums = over(now);
   for (const row of rows) {
-    latency += casts.get(row)?.latency || 0;
-    energy += casts.get(row)?.energy || 0;
+    const cast = casts.get(row);
+    if (!cast) continue;
+    sums.latency = (sums.latency ?? 0) + (cast.latency || 0);
+    sums.energy = (sums.energy ?? 0) + (cast.energy || 0);
   }
+  sums.share = (sums.latency ?? 0) / now.totals.latency_s;
   return {
-    macs: sum(program.macs),
-    weights: sum(now.row_weight_bytes),
-    weightsBefore: sum(before.row_weight_bytes),
-    latency,
-    latencyBefore: sum(before.latency.point),
-    energy,
+    now: sums,
+    before: over(before),
     unknown: rows.filter((row) => Number.isNaN(now.latency.point[row])).length,
-    ...countMarks(plan, choice, rows),
+    ...countMarks(figures, rows),
   };
 }
 
 /** Of the whole, as the totals have it. */
-export function sumAll({ program, plan, choice, before, now }: Figures): Sums {
+export function sumAll(figures: Rows): Sums {
+  const { program, before, now } = figures;
   const all = Array.from({ length: program.rows }, (_, row) => row);
+  const counted = NUMBERS.filter(({ adds, live }) => adds && !live).map(
+    ({ key, numbers }) => [key, knownSum(numbers(program, now))] as const,
+  );
+  const costs = ({ totals }: typeof now) => ({
+    weights: totals.size_bytes,
+    latency: totals.latency_s,
+    energy: totals.energy_j,
+    memory: totals.peak_memory_bytes,
+    share: 1,
+  });
   return {
-    macs: knownSum(program.macs),
-    weights: now.totals.size_bytes,
-    weightsBefore: before.totals.size_bytes,
-    latency: now.totals.latency_s,
-    latencyBefore: before.totals.latency_s,
-    energy: now.totals.energy_j,
+    now: { ...Object.fromEntries(counted), ...costs(now) },
+    before: { ...Object.fromEntries(counted), ...costs(before) },
     unknown: now.unknown_rows,
-    ...countMarks(plan, choice, all),
+    ...countMarks(figures, all),
   };
 }
 
-function countMarks(plan: Plan, choice: Int32Array, rows: readonly number[]) {
+function countMarks({ plan, choice }: Rows, rows: readonly number[]) {
   let owners = 0;
   let marks = 0;
   for (const row of rows) {
@@ -141,4 +156,9 @@ function countMarks(plan: Plan, choice: Int32Array, rows: readonly number[]) {
     if (marked(plan, choice, row)) marks += 1;
   }
   return { owners, marks };
+}
+
+/** Whether a column's cells are set to the right. */
+export function isNumber(key: Key): boolean {
+  return COLUMN[key].kind === "number";
 }

@@ -161,9 +161,13 @@ export function sharedPrefix(names: readonly string[]): string {
 
 const MOST_NAMES = 0.8;
 
-/** Where a name gives way: the middle; the last component never. */
-export function splitName(full: string, prefix = ""): { head: string; tail: string } {
-  const name = prefix && full.startsWith(prefix) ? `…${full.slice(prefix.length)}` : full;
+/**
+ * Where a name gives way: the middle; the last component never. Of a prefix that is left out
+ * three dots are seen, unless it stands above.
+ */
+export function splitName(full: string, prefix = "", dots = true): { head: string; tail: string } {
+  const rest = prefix && full.startsWith(prefix) ? full.slice(prefix.length) : null;
+  const name = rest ? (dots ? `…${rest}` : rest) : full;
   const cut = Math.max(name.lastIndexOf("."), name.lastIndexOf("/"));
   return cut <= 0 ? { head: "", tail: name } : { head: name.slice(0, cut), tail: name.slice(cut) };
 }

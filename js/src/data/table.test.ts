@@ -1,24 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { goldenProgram } from "../../dev/golden";
+import type { Key, Rows } from "./columns";
 import { evaluate, makePlan } from "./evaluate";
+import { passing } from "./filters";
+import { type Forest, type Grouping, groupRows } from "./groups";
 import { withMarks } from "./preview";
-import {
-  castLines,
-  filterRows,
-  layLines,
-  matcher,
-  type SortKey,
-  sortRows,
-  visibleSlice,
-} from "./table";
+import { castLines, type Laying, layLines, ranker, sortRows, visibleSlice } from "./table";
 
 const program = goldenProgram("SmallNet");
 const plan = makePlan(program);
 const none = new Int32Array(program.weight_leader.length);
 const now = evaluate(plan, none);
-const order = (key: SortKey, descending: boolean) => [
-  ...sortRows(program, now, { key, descending }),
-];
+const rows: Rows = { program, plan, choice: none, before: now, now };
+const order = (key: Key, descending: boolean) => [...sortRows(rows, { key, descending })];
 
 describe("sorting", () => {
   it("is by value, ties in execution order", () => {
@@ -35,7 +29,7 @@ describe("sorting", () => {
     latency[2] = Number.NaN;
     const holed = { ...now, latency: { ...now.latency, point: latency } };
     for (const descending of [true, false]) {
-      const sorted = sortRows(program, holed, { key: "latency", descending });
+      const sorted = sortRows({ ...rows, now: holed }, { key: "latency", descending });
       expect(sorted[sorted.length - 1]).toBe(2);
     }
   });
@@ -43,7 +37,9 @@ describe("sorting", () => {
   it("reads numbers in names as numbers", () => {
     const names = ["l.10", "l.9", "l.1"];
     const named = { ...program, rows: 3, meta: { ...program.meta, names } };
-    expect([...sortRows(named, now, { key: "name", descending: false })]).toEqual([2, 1, 0]);
+    expect([...sortRows({ ...rows, program: named }, { key: "name", descending: false })]).toEqual([
+      2, 1, 0,
+    ]);
   });
 
   it("turns the order of execution round", () => {
@@ -53,14 +49,79 @@ describe("sorting", () => {
 
 describe("the search", () => {
   it("wants every word, in name, type, path or source", () => {
-    const all = Int32Array.from(order("order", false));
-    const found = (text: string) =>
-      [...filterRows(all, matcher(program, text))].map((row) => program.meta.names[row]);
+    const found = (text: string) => {
+      const passes = passing(rows, [{ kind: "text", text }]);
+      return program.meta.names.filter((_, row) => passes[row]);
+    };
     expect(found("")).toHaveLength(program.rows);
     expect(found("BLOCKS.1 conv")).toEqual(expect.arrayContaining(["blocks.1.conv"]));
     expect(found("fc")).toEqual(["fc"]);
     expect(found("nothing like it")).toEqual([]);
     expect(found("(.*[")).toEqual([]);
+  });
+});
+
+function lay(some: Partial<Laying> = {}) {
+  const sorted = Int32Array.from(order("order", false));
+  return layLines({
+    order: sorted,
+    rank: ranker(rows, { key: "order", descending: false }, sorted),
+    passes: () => true,
+    forest: groupRows(program, "none"),
+    open: new Set(),
+    casts: new Map(),
+    notes: new Map(),
+    ...some,
+  });
+}
+
+describe("groups", () => {
+  const leaves = ({ groups, own }: Forest): number[] => [...own, ...groups.flatMap(leaves)];
+
+  it.each<Grouping>(["none", "module", "type", "repeats"])("by %s have every row once", (by) => {
+    const forest = groupRows(program, by);
+    expect(leaves(forest).sort((a, b) => a - b)).toEqual(order("order", false));
+    for (const group of forest.groups) {
+      expect(leaves(group).sort((a, b) => a - b)).toEqual([...group.rows]);
+    }
+  });
+
+  it("of modules nest as the model does, and a module of one row is that row", () => {
+    const { groups } = groupRows(program, "module");
+    const blocks = groups.find(({ name }) => name === "blocks");
+    expect(blocks?.groups.map(({ label }) => label)).toEqual([".0", ".1"]);
+    expect(groups.every(({ rows: members }) => members.length > 1)).toBe(true);
+  });
+
+  it("of repeats are named by a pattern", () => {
+    const { groups } = groupRows(program, "repeats");
+    expect(groups.map(({ name }) => name)).toContain("blocks.[0-1].conv");
+    expect(groups.every(({ repeats, rows: members }) => repeats === members.length)).toBe(true);
+  });
+
+  it("stand among rows by their sums, and open to their rows", () => {
+    const sorted = Int32Array.from(order("latency", true));
+    const rank = ranker(rows, { key: "latency", descending: true }, sorted);
+    const forest = groupRows(program, "module");
+    const closed = lay({ order: sorted, rank, forest });
+    const ranks = closed.lines.map(({ group, row }) => rank(group ? group.rows : [row]));
+    expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
+    const opened = lay({ order: sorted, rank, forest, open: new Set(["module blocks"]) });
+    expect(opened.lines.length).toBe(closed.lines.length + 2);
+    expect(opened.lines.filter(({ depth }) => depth === 1)).toHaveLength(2);
+  });
+
+  it("show what is filtered out dimmed where its group has more, and not at all elsewhere", () => {
+    const conv = program.meta.names.indexOf("blocks.0.conv");
+    const open = new Set(["module blocks", "module blocks.0"]);
+    const { lines } = lay({
+      forest: groupRows(program, "module"),
+      open,
+      passes: (row) => row === conv,
+    });
+    expect(lines.filter(({ group }) => group).map(({ id }) => id)).toEqual([...open]);
+    expect(lines.filter(({ kind, dimmed }) => kind === "row" && !dimmed)).toHaveLength(1);
+    expect(lines.some(({ dimmed }) => dimmed)).toBe(true);
   });
 });
 
@@ -78,8 +139,8 @@ describe("lines", () => {
   });
 
   it("are found by height", () => {
-    const all = Int32Array.from(order("order", false));
-    const { lines, tops } = layLines(all, castLines(program, mixed), new Map([[0, "a note"]]));
+    const casts = castLines(program, mixed);
+    const { lines, tops } = lay({ casts, notes: new Map([[0, "a note"]]) });
     expect(lines[0].id).toBe("r0");
     expect(lines[1].id).toBe("n0");
     expect(tops[2]).toBe(22 + 19);
@@ -90,7 +151,7 @@ describe("lines", () => {
   });
 
   it("are none for no row", () => {
-    const { lines, tops } = layLines(new Int32Array(0), new Map(), new Map());
+    const { lines, tops } = lay({ passes: () => false });
     expect(lines).toEqual([]);
     expect(visibleSlice(tops, 0, 400)).toEqual([0, 0]);
   });

@@ -1,79 +1,42 @@
-/** Which lines the table shows, and where: sort, filter, casts under their rows, positions. */
+/** Which lines the table shows, and where: sort, groups, casts under their rows, positions. */
+import { COLUMN, type Key, type Rows } from "./columns";
 import type { Evaluation, Program } from "./decode";
 import { shortPrecision } from "./format";
-
-export type SortKey =
-  | "order"
-  | "name"
-  | "type"
-  | "macs"
-  | "weights"
-  | "latency"
-  | "energy"
-  | "option";
+import type { Forest, Group } from "./groups";
 
 export interface Sort {
-  key: SortKey;
+  key: Key;
   descending: boolean;
 }
 
-/** Keys whose values change with the recipe. */
-export const LIVE_KEYS: ReadonlySet<SortKey> = new Set(["weights", "latency", "energy", "option"]);
-
-function numbersOf(key: SortKey, program: Program, now: Evaluation): ArrayLike<number> | null {
-  if (key === "macs") return program.macs;
-  if (key === "weights") return now.row_weight_bytes;
-  if (key === "latency") return now.latency.point;
-  if (key === "energy") return now.energy.point;
-  if (key === "option") return now.column;
-  return null;
-}
-
 /** Row indices in the order of a sort; the unknown come last, ties stay in execution order. */
-export function sortRows(program: Program, now: Evaluation, sort: Sort): Int32Array {
-  const order = Int32Array.from({ length: program.rows }, (_, row) => row);
-  const sign = sort.descending ? -1 : 1;
-  const values = numbersOf(sort.key, program, now);
-  if (values) {
-    return order.sort((a, b) => {
-      const x = values[a];
-      const y = values[b];
-      if (x === y || (Number.isNaN(x) && Number.isNaN(y))) return a - b;
-      if (Number.isNaN(x)) return 1;
-      if (Number.isNaN(y)) return -1;
-      return sign * (x - y);
-    });
+export function sortRows(rows: Rows, { key, descending }: Sort): Int32Array {
+  const order = Int32Array.from({ length: rows.program.rows }, (_, row) => row);
+  const column = COLUMN[key];
+  const sign = descending ? -1 : 1;
+  if (column.kind === "number") {
+    const values = column.numbers(rows.program, rows.now);
+    return order.sort((a, b) => byNumber(values[a], values[b], sign) || a - b);
   }
-  if (sort.key === "order") return sort.descending ? order.reverse() : order;
-  const texts = sort.key === "name" ? program.meta.names : program.meta.labels;
-  const collator = new Intl.Collator("en", { numeric: true });
-  return order.sort((a, b) => sign * collator.compare(texts[a], texts[b]) || a - b);
-}
-
-/** What the search looks through, per row; made once per program. */
-const haystacks = new WeakMap<Program, string[]>();
-
-function haystacksOf(program: Program): string[] {
-  const known = haystacks.get(program);
-  if (known) return known;
-  const { names, labels, kinds, paths, sources, ops } = program.meta;
-  const made = names.map((name, row) =>
-    [name, labels[row], kinds[row], paths[row], sources[row], ...ops[row]].join("\n").toLowerCase(),
+  const texts = column.texts(rows);
+  const ranks = rankTexts(texts);
+  return order.sort(
+    (a, b) => Number(!texts[a]) - Number(!texts[b]) || sign * (ranks[a] - ranks[b]) || a - b,
   );
-  haystacks.set(program, made);
-  return made;
 }
 
-/** A test of rows: every word of the text occurs in the name, type, path, source or ops. */
-export function matcher(program: Program, text: string): (row: number) => boolean {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!words.length) return () => true;
-  const texts = haystacksOf(program);
-  return (row) => words.every((word) => texts[row].includes(word));
+function byNumber(x: number, y: number, sign: number): number {
+  if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+  return x === y ? 0 : sign * (x < y ? -1 : 1);
 }
 
-export function filterRows(order: Int32Array, passes: (row: number) => boolean): Int32Array {
-  return order.filter(passes);
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** Texts compared once per pair of different ones, not once per pair of rows. */
+function rankTexts(texts: readonly string[]): Int32Array {
+  const different = [...new Set(texts)].sort(collator.compare);
+  const rank = new Map(different.map((text, at) => [text, at]));
+  return Int32Array.from(texts, (text) => rank.get(text) ?? 0);
 }
 
 /** The casts shown under one row, as one line. */
@@ -109,11 +72,18 @@ function wayText(ways: string[]): string {
   return a[0] < b[0] ? `${a[0]} → ${a[1]} → ${a[0]}` : `${b[0]} → ${b[1]} → ${b[0]}`;
 }
 
-/** A line of the table: a row, its casts, or a sentence under it. */
+/** A line of the table: a group, a row, its casts, or a sentence under it. */
 export interface Line {
   id: string;
-  kind: "row" | "cast" | "note";
+  kind: "group" | "row" | "cast" | "note";
+  /** The row, or a group's first. */
   row: number;
+  depth: number;
+  group?: Group;
+  /** What its name begins with, as the line above says. */
+  under?: string | undefined;
+  /** The filters hide it: it is shown for what is around it. */
+  dimmed?: boolean;
 }
 
 export interface Lines {
@@ -122,22 +92,73 @@ export interface Lines {
   tops: Float64Array;
 }
 
-export const HEIGHTS = { row: 22, cast: 19, note: 19 } as const;
+export const HEIGHTS = { group: 22, row: 22, cast: 19, note: 19 } as const;
 
-export function layLines(
-  shown: Int32Array,
-  casts: ReadonlyMap<number, CastLine>,
-  notes: ReadonlyMap<number, string>,
-): Lines {
+export interface Laying {
+  /** All rows in the order of the sort. */
+  order: Int32Array;
+  passes: (row: number) => boolean;
+  forest: Forest;
+  /** Groups that show what is in them, by id. */
+  open: ReadonlySet<string>;
+  /** Where rows stand among their neighbours: see `ranker`. */
+  rank: (rows: readonly number[]) => number;
+  casts: ReadonlyMap<number, CastLine>;
+  notes: ReadonlyMap<number, string>;
+}
+
+export function layLines(laying: Laying): Lines {
+  const { order, passes, forest, open, rank, casts, notes } = laying;
   const lines: Line[] = [];
-  for (const row of shown) {
-    lines.push({ id: `r${row}`, kind: "row", row });
-    if (notes.has(row)) lines.push({ id: `n${row}`, kind: "note", row });
-    if (casts.has(row)) lines.push({ id: `c${row}`, kind: "cast", row });
+
+  function add(row: number, depth: number, dimmed: boolean, under?: string) {
+    lines.push({ id: `r${row}`, kind: "row", row, depth, dimmed, under });
+    if (notes.has(row)) lines.push({ id: `n${row}`, kind: "note", row, depth });
+    if (casts.has(row)) lines.push({ id: `c${row}`, kind: "cast", row, depth });
   }
+
+  function addAll({ groups, own }: Forest, depth: number, under?: string) {
+    if (!groups.length && depth === 0) {
+      for (const row of order) if (passes(row)) add(row, 0, false);
+      return;
+    }
+    const items = [
+      ...groups.map((group) => ({ rank: rank(group.rows), group, row: group.rows[0] })),
+      ...own.map((row) => ({ rank: rank([row]), group: undefined, row })),
+    ].sort((a, b) => a.rank - b.rank || a.row - b.row);
+    for (const { group, row } of items) {
+      if (!group) {
+        if (depth > 0 || passes(row)) add(row, depth, !passes(row), under);
+      } else if (group.rows.some(passes)) {
+        lines.push({ id: group.id, kind: "group", row, depth, group });
+        if (open.has(group.id)) addAll(group, depth + 1, group.inside);
+      }
+    }
+  }
+
+  addAll(forest, 0);
   const tops = new Float64Array(lines.length + 1);
   for (let i = 0; i < lines.length; i++) tops[i + 1] = tops[i] + HEIGHTS[lines[i].kind];
   return { lines, tops };
+}
+
+/** Where rows, or the rows of a group together, stand among others: less comes first. */
+export function ranker(rows: Rows, sort: Sort, order: Int32Array): Laying["rank"] {
+  const column = COLUMN[sort.key];
+  if (column.kind === "number" && column.adds) {
+    const values = column.numbers(rows.program, rows.now);
+    const sign = sort.descending ? -1 : 1;
+    return (members) => {
+      const known = members.filter((row) => !Number.isNaN(values[row]));
+      if (!known.length) return Number.POSITIVE_INFINITY;
+      return sign * known.reduce((sum, row) => sum + values[row], 0);
+    };
+  }
+  const place = new Int32Array(order.length);
+  order.forEach((row, at) => {
+    place[row] = at;
+  });
+  return (members) => members.reduce((least, row) => Math.min(least, place[row]), order.length);
 }
 
 /** The lines between two heights, with some to spare. */

@@ -1,7 +1,7 @@
 /** What one view of the widget keeps for itself: never synced, never seen by Python. */
 import type { Evaluation } from "../data/decode";
 import { type OptionCost, priceMenu } from "../data/preview";
-import type { Sort, SortKey } from "../data/table";
+import { TableState } from "./table.svelte";
 import type { TalariaState } from "./talaria.svelte";
 
 export type Pane = "table" | "graph" | "recipe";
@@ -9,14 +9,11 @@ export type Pane = "table" | "graph" | "recipe";
 export const NOTHING: ReadonlySet<number> = new Set();
 
 export class ViewState {
-  sort = $state.raw<Sort>({ key: "latency", descending: true });
-  /** Counts the times the user asked for the present order. */
-  sortAsked = $state(0);
-  filter = $state("");
   /** Rows under the pointer, in whichever view it is. */
   hovered = $state.raw<ReadonlySet<number>>(NOTHING);
-  /** The row that has, or would have, the keyboard's focus. */
+  /** The row that has, or would have, the keyboard's focus; or a group, by its id. */
   active = $state<number | null>(null);
+  activeGroup = $state<string | null>(null);
   anchor: number | null = null;
   pane = $state<Pane>("table");
   menuOpen = $state(false);
@@ -24,6 +21,8 @@ export class ViewState {
   pointed = $state<string | null>(null);
   /** A row that another view asks the table to bring into sight. */
   reveal = $state.raw<{ row: number } | null>(null);
+
+  table: TableState;
 
   #talaria: TalariaState;
 
@@ -47,6 +46,7 @@ export class ViewState {
 
   constructor(talaria: TalariaState) {
     this.#talaria = talaria;
+    this.table = new TableState(talaria, this);
   }
 
   /** Other rows have come: what was held on to goes along, by name. */
@@ -57,14 +57,8 @@ export class ViewState {
     };
     this.active = follow(this.active);
     this.anchor = follow(this.anchor);
+    this.activeGroup = null;
     this.hovered = NOTHING;
     this.reveal = null;
-  }
-
-  setSort(key: SortKey) {
-    const first = key !== "order" && key !== "name" && key !== "type";
-    const same = this.sort.key === key;
-    this.sort = { key, descending: same ? !this.sort.descending : first };
-    this.sortAsked += 1;
   }
 }

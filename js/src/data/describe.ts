@@ -1,0 +1,50 @@
+/** What a cell says in full to who points at it. */
+import { COLUMN, type Key, type Rows } from "./columns";
+import { exactText } from "./figures";
+import { change, quantity, range } from "./format";
+import { isAdded, standingOfRow } from "./standing";
+
+export function describe(rows: Rows, row: number, key: Key): string {
+  const { program, now, before } = rows;
+  const column = COLUMN[key];
+  if (column.kind !== "number") return told(rows, row, key, column.texts(rows)[row]);
+  const value = column.numbers(program, now)[row];
+  if (key === "order") return "";
+  if (column.band) return price(rows, row, column.band, column.unit);
+  const was = column.numbers(program, before)[row];
+  const text = exactText(column, value);
+  if (!column.live || Object.is(was, value)) return text;
+  return `${text}, ${change(was, value)} from ${exactText(column, was)}`;
+}
+
+function told({ program }: Rows, row: number, key: Key, text: string): string {
+  const { meta, times } = program;
+  if (key === "name" && isAdded(program, row)) return `${text}: put in by ${meta.device.runtime}`;
+  if (key !== "type" || times[row] <= 1) return text;
+  return `${text}, ×${Number.isNaN(times[row]) ? " ?" : times[row]}`;
+}
+
+const BOUNDS = ["compute", "memory", "dispatch", ""];
+
+/** The price in full: its band, how it came about, and what it is bound by. */
+function price(
+  { program, now }: Rows,
+  row: number,
+  key: "latency" | "energy",
+  unit: string,
+): string {
+  const value = now[key].point[row];
+  if (Number.isNaN(value)) return "";
+  const at = program.row_signature[row] * program.options + now.column[row];
+  const [low, high] = [now[key].low[row], now[key].high[row]];
+  const standing = standingOfRow(program, row, now.column[row]);
+  const bound = standing === "modelled" && key === "latency" ? BOUNDS[program.bound[at]] : "";
+  return [
+    quantity(value, unit),
+    high > low ? `between ${range(low, high, unit).replace(" – ", " and ")}` : "",
+    key === "latency" ? standing : "",
+    bound && `bound by ${bound}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
+}

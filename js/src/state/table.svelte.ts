@@ -1,0 +1,161 @@
+/** The table of one view: its order, filters, groups and columns, and the lines that follow. */
+import { untrack } from "svelte";
+import { COLUMN, type Key, type Rows } from "../data/columns";
+import { columnScales, type Figures, largestAmong } from "../data/figures";
+import { type Filter, passing } from "../data/filters";
+import { sharedPrefix } from "../data/format";
+import { type Group, type Grouping, groupRows } from "../data/groups";
+import { gridOf, type Layout, OURS, visibleColumns } from "../data/layout";
+import { castLines, layLines, ranker, type Sort, sortRows } from "../data/table";
+import type { TalariaState } from "./talaria.svelte";
+import type { ViewState } from "./view.svelte";
+
+export class TableState {
+  sort = $state.raw<Sort>({ key: "latency", descending: true });
+  /** Counts the times the user asked for the present order. */
+  sortAsked = $state(0);
+  /** What is typed in the search. */
+  search = $state("");
+  filters = $state.raw<readonly Filter[]>([]);
+  grouping = $state<Grouping>("none");
+  /** Groups that show what is in them, by id. */
+  open = $state.raw<ReadonlySet<string>>(new Set());
+  layout = $state.raw<Layout>(OURS);
+  /** Of the widget, in pixels. */
+  width = $state(1040);
+
+  #talaria: TalariaState;
+  #view: ViewState;
+
+  constructor(talaria: TalariaState, view: ViewState) {
+    this.#talaria = talaria;
+    this.#view = view;
+  }
+
+  rows = $derived.by(
+    (): Rows => ({
+      program: this.#talaria.program,
+      plan: this.#talaria.plan,
+      choice: this.#talaria.choice,
+      before: this.#talaria.baseline,
+      now: this.#view.shown,
+    }),
+  );
+
+  /** Neither marking nor a better price moves rows: what is looked at holds until it is asked for. */
+  #settled = $derived.by((): Rows => {
+    void this.sortAsked;
+    void this.filters;
+    void this.search;
+    void this.#talaria.rowsRevision;
+    return untrack(() => ({ ...this.rows, now: this.#talaria.now }));
+  });
+
+  order = $derived.by(() => {
+    void this.sortAsked;
+    void this.#talaria.rowsRevision;
+    const { sort } = this;
+    return untrack(() => {
+      const rows = { ...this.rows, now: this.#talaria.now };
+      const order = sortRows(rows, sort);
+      return { order, rank: ranker(rows, sort, order), seconds: rows.now.totals.latency_s };
+    });
+  });
+
+  /** The order is from before the last change. */
+  stale = $derived.by(
+    () => COLUMN[this.sort.key].live && this.order.seconds !== this.#talaria.now.totals.latency_s,
+  );
+
+  allFilters = $derived.by((): readonly Filter[] =>
+    this.search.trim() ? [...this.filters, { kind: "text", text: this.search }] : this.filters,
+  );
+
+  /** Per row 1 where all filters let it pass. */
+  passing = $derived.by(() => passing(this.#settled, this.allFilters));
+
+  /** The rows that pass, in the order of the sort. */
+  shown = $derived.by(() => this.order.order.filter((row) => this.passing[row] === 1));
+
+  casts = $derived.by(() => castLines(this.rows.program, this.rows.now));
+
+  /** What stands under rows whose option the device cannot run. */
+  notes = $derived.by(
+    () =>
+      new Map(
+        this.#talaria.report.meta.refused.flatMap(({ row, reason, runs_as }) => {
+          const at = this.#talaria.indexOfName.get(row);
+          return at === undefined ? [] : [[at, `runs as ${runs_as}: ${reason}`] as const];
+        }),
+      ),
+  );
+
+  forest = $derived.by(() => groupRows(this.rows.program, this.grouping));
+
+  laid = $derived.by(() =>
+    layLines({
+      order: this.order.order,
+      rank: this.order.rank,
+      passes: (row) => this.passing[row] === 1,
+      forest: this.forest,
+      open: this.open,
+      casts: this.casts,
+      notes: this.notes,
+    }),
+  );
+
+  columns = $derived.by(() => visibleColumns(this.layout, this.width));
+
+  grid = $derived.by(() => gridOf(this.columns, this.layout, this.width));
+
+  #base = $derived.by(() => ({ program: this.#talaria.program, before: this.#talaria.baseline }));
+  #scales = $derived.by(() => columnScales(this.#base));
+  #prefix = $derived.by(() => sharedPrefix(this.#talaria.program.meta.names));
+  #largest = $derived.by(() => {
+    const tops = this.forest.groups.filter((group) => group.rows.some((row) => this.passing[row]));
+    const singles = Array.from(this.grouping === "none" ? this.shown : this.forest.own, (row) => [
+      row,
+    ]);
+    return largestAmong(this.#base, [...tops.map(({ rows }) => rows), ...singles]);
+  });
+
+  figures = $derived.by(
+    (): Figures => ({
+      ...this.rows,
+      columns: this.columns,
+      prefix: this.#prefix,
+      scales: this.#scales,
+      largest: this.#largest,
+    }),
+  );
+
+  // ------------------------------------------------------------------------------- what is asked
+
+  /** Sort by a column: again the other way, or anew where the order is stale. */
+  sortBy(key: Key) {
+    const column = COLUMN[key];
+    const first = column.kind === "number" && key !== "order";
+    const same = this.sort.key === key;
+    if (!same || !this.stale) {
+      this.sort = { key, descending: same ? !this.sort.descending : first };
+    }
+    this.sortAsked += 1;
+  }
+
+  groupBy(grouping: Grouping) {
+    this.grouping = grouping;
+    this.open = new Set();
+  }
+
+  toggle(group: Group, open = !this.open.has(group.id)) {
+    const next = new Set(this.open);
+    if (open) next.add(group.id);
+    else next.delete(group.id);
+    this.open = next;
+  }
+
+  clearFilters() {
+    this.search = "";
+    this.filters = [];
+  }
+}
