@@ -33,7 +33,7 @@ from talaria_widget.compilers.onnxruntime import bench, turns
 from pathlib import Path
 
 for name in ("BASELINE_S", "SWEEP_S", "WHOLE_S"):
-    setattr(bench, name, 0.02)
+    setattr(bench, name, 0.004)
 bench.ROUNDS = 2
 measuring.PAUSE_S = 0.05
 turns._path = lambda: Path({folder!r}) / "turn.lock"
@@ -98,16 +98,21 @@ def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
         time.sleep(0.005)
 
 
+def briefly(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Measure enough to see that it works, with prices and turns in that folder."""
+    patch.setenv("TALARIA_CACHE", str(folder / "cache"))
+    patch.setattr(turns, "_path", lambda: folder / "turn.lock")
+    for name in ("BASELINE_S", "SWEEP_S", "WHOLE_S"):
+        patch.setattr(bench, name, 0.004)
+    patch.setattr(bench, "ROUNDS", 2)
+    patch.setattr(here, "fit", _fit)
+
+
 @contextmanager
 def quickly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     """Measure briefly, with a cache and turns of one's own; then end all that was begun."""
-    monkeypatch.setenv("TALARIA_CACHE", str(folder / "cache"))
-    monkeypatch.setattr(turns, "_path", lambda: folder / "turn.lock")
-    for name in ("BASELINE_S", "SWEEP_S", "WHOLE_S"):
-        monkeypatch.setattr(bench, name, 0.02)
-    monkeypatch.setattr(bench, "ROUNDS", 2)
+    briefly(folder, monkeypatch)
     monkeypatch.setattr(measuring, "PAUSE_S", 0.05)
-    monkeypatch.setattr(here, "fit", _fit)
     monkeypatch.setitem(behind._kernel, "stopped", False)
     asked = Asked()
     ask = Child.ask

@@ -19,7 +19,7 @@ from fatal_commands import dies_of
 from measured import STATIC_8, WEIGHTS_8, Asked, quickly, this_machine, until
 from nets import small_net
 from runtime_nets import residual_net
-from talaria_widget.compilers.onnxruntime import process
+from talaria_widget.compilers.onnxruntime import bench, process
 from talaria_widget.compilers.onnxruntime.child import Child
 from talaria_widget.prices import evaluate
 from talaria_widget.widget import Talaria
@@ -196,7 +196,10 @@ def test_what_the_runtime_cannot_run_is_modelled_and_says_why(kind: str, tmp_pat
     assert named in report.notes[0]
 
 
-def test_stop_is_remembered_for_the_kernel_until_measure(asked: Asked) -> None:
+def test_stop_is_remembered_for_the_kernel_until_measure(
+    monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    monkeypatch.setattr(bench, "SWEEP_S", 0.1)  # long enough to be stopped amid it
     w = show(small_net(), IMAGE)
     until(lambda: "sweep" in asked.commands)
     w.stop()
