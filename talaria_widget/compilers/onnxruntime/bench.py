@@ -15,8 +15,8 @@ from talaria_widget.compilers.observed import Baseline, Node, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import Passes, passes
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.forms import Edge
-from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Kernel, Table, revision
-from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of
+from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Table, revision
+from talaria_widget.compilers.onnxruntime.learning import calmest, compare, kernels_of, refused
 from talaria_widget.compilers.onnxruntime.payloads import Building, Seen
 from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
@@ -30,8 +30,14 @@ from talaria_widget.compilers.onnxruntime.remembered import (
     to_bytes,
     whole_from,
 )
-from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
+from talaria_widget.compilers.onnxruntime.rows import (
+    Measured,
+    file_nodes,
+    measured_program,
+    seconds_again,
+)
 from talaria_widget.compilers.onnxruntime.standin import inputs_of
+from talaria_widget.compilers.onnxruntime.unchanged import Unchanged
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
 from talaria_widget.prices import Prices
@@ -65,7 +71,8 @@ class Bench:
         self._graph, self._source, self._device = graph, source, device
         self._cache = cache
         threads = device.threads or 1
-        self._process = Process(source.skeleton, dict(inputs_of(graph, source.skeleton)), threads)
+        inputs = dict(inputs_of(graph, source.skeleton))
+        self._process = Process(source.skeleton, inputs, threads, source.given)
         self._key = f"{machine(threads)}|{revision()}|model|{self._process.digest}"
         self._table = Table(cache, threads)
         self._measured: Measured | None = None
@@ -73,8 +80,10 @@ class Bench:
         self._edges: list[Edge] = self._recall("edges", edges_from) or []
         self._profiles: list[tuple[float, ...]] = []
         self._paces: list[float] = []
+        self._file: tuple[Node, ...] = ()
         self._mixed = 0
         self._swept: Counter[Option] = Counter()
+        self._unchanged = Unchanged()
 
     def compile(self) -> Program:
         """The program of the rows that the runtime really runs, its baseline measured.
@@ -88,8 +97,9 @@ class Bench:
         if found is None:
             found = self._observe()
             self._keep("baseline", found)
-        self._baseline = found
         self._paces = self._recall("paces", paces_from) or [found.timing.seconds]
+        self._baseline = _paced(found, self._paces)
+        self._file = file_nodes(self._source.skeleton)
         measured = self._rows_of(found.nodes)
         kept = self._recall("profiles", profiles_from) or []
         alike = [each for each in kept if len(each) == len(measured.seconds)]
@@ -114,6 +124,7 @@ class Bench:
             dict(self._table.known),
             self._passes(),
             asked,
+            self._unchanged,
         )
 
     def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
@@ -207,8 +218,7 @@ class Bench:
                     continue
                 # All of them run alone, and not together: none may be chosen.
                 found = found or dict.fromkeys(weights, str(error))
-                for weight, reason in found.items():
-                    self._refuse(program, weight, unit.option, reason)
+                self._table.add(refused(program, found, unit.option))
                 weights = tuple(weight for weight in weights if weight not in found)
                 yield
                 is_again = False
@@ -238,16 +248,16 @@ class Bench:
         return Building(chosen, dict(self._source.weights), SWEEP_S, ROUNDS)
 
     def _learn(self, program: Program, unit: Unit, chosen: set[str], seen: Seen) -> None:
-        measured, _ = self._state()
-        skeleton = self._source.skeleton
-        inputs = given_inputs(skeleton)
+        measured, baseline = self._state()
+        inputs = given_inputs(self._source.skeleton)
         static = is_static(unit.option)
         whole_s = self._settle(seen.base_s).timing.seconds
-        again = self._rows_of(seen.base).seconds
+        again = seconds_again(measured, baseline.nodes, seen.base)
+        again = again or self._rows_of(seen.base).seconds
         if len(again) == len(measured.seconds):
             self._profiles = [*self._profiles, again][-MOST_PROFILES:]
             measured = self._measured = replace(measured, seconds=calmest(self._profiles))
-        pair = compare(measured, file_nodes(skeleton), seen, inputs, whole_s)
+        pair = compare(measured, self._file, seen, inputs, whole_s)
         self._keep("profiles", self._profiles)
         if static:
             self._edges = (self._edges + list(pair.edges))[-MOST_EDGES:]
@@ -257,10 +267,6 @@ class Bench:
         else:
             self._table.add(kernels_of(program, pair, chosen, unit.option, static))
 
-    def _refuse(self, program: Program, weight: str, option: Option, reason: str) -> None:
-        found = [task.signature for task in program.tasks if weight in task.weights]
-        self._table.add({(signature, option): Kernel(reason=reason) for signature in found})
-
     def _settle(self, base_s: float) -> Baseline:
         """The baseline, timed once more beside another build.
 
@@ -268,9 +274,7 @@ class Bench:
         """
         _, baseline = self._state()
         self._paces = [*self._paces, base_s][-MOST_PACES:]
-        timing = replace(baseline.timing, seconds=calm(self._paces))
-        self._baseline = replace(baseline, timing=timing)
-        self._keep("baseline", self._baseline)
+        self._baseline = _paced(baseline, self._paces)
         self._keep("paces", self._paces)
         return self._baseline
 
@@ -290,3 +294,8 @@ class Bench:
 
     def _keep(self, what: str, value: object) -> None:
         self._cache.put(f"{self._key}|{what}", to_bytes(value))
+
+
+def _paced(baseline: Baseline, paces: Sequence[float]) -> Baseline:
+    """A baseline at the pace that was settled at."""
+    return replace(baseline, timing=replace(baseline.timing, seconds=calm(paces)))

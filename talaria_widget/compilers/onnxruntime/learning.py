@@ -78,9 +78,10 @@ def kernels_of(
     """
     times: dict[Key, list[float]] = {}
     integers: Counter[Key] = Counter()
+    chosen = frozenset(chosen)
     shift = _shift(program, pair, chosen, static)
     for row, task in enumerate(program.tasks):
-        own = not set(chosen).isdisjoint(task.weights)
+        own = not chosen.isdisjoint(task.weights)
         if row not in pair.before or not (own or (static and not task.weights)):
             continue
         key = (task.signature, option)
@@ -96,7 +97,17 @@ def kernels_of(
     }
 
 
-def _shift(program: Program, pair: Pair, chosen: Collection[str], static: bool) -> float:
+def refused(program: Program, reasons: Mapping[str, str], option: Option) -> dict[Key, Kernel]:
+    """A kernel per signature of the rows whose weight cannot have the option, and why."""
+    return {
+        (task.signature, option): Kernel(reason=reasons[weight])
+        for task in program.tasks
+        for weight in task.weights
+        if weight in reasons
+    }
+
+
+def _shift(program: Program, pair: Pair, chosen: frozenset[str], static: bool) -> float:
     """What a build changes in rows that it does not name, borne by those it names.
 
     A weight that is no constant keeps its convolution, and the pool behind it, out of the
@@ -108,7 +119,7 @@ def _shift(program: Program, pair: Pair, chosen: Collection[str], static: bool) 
         if row not in pair.before:
             continue
         old, new = pair.before[row], pair.after.get(row, Form())
-        if not set(chosen).isdisjoint(task.weights):
+        if not chosen.isdisjoint(task.weights):
             taken += new.seconds
         elif new.operators != old.operators and not (static and new.integers):
             beside += new.seconds - old.seconds

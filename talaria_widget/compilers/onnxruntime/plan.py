@@ -35,12 +35,16 @@ def builds(program: Program, asked: Sequence[Option], table: Table, *, mixed: bo
     lines = menu(program, asked)
     fetch(table, program, lines)
     weights = stored.table(program, lines)
+    signatures = _signatures(program)
     units = []
     for column, line in enumerate(lines):
         if column == 0 or line.reason:
             continue
         kernels = {
-            weight.name: _kernels(program, table, weight.name, line.option)
+            weight.name: [
+                table.known.get((signature, line.option), Kernel())
+                for signature in signatures.get(weight.name, ())
+            ]
             for i, weight in enumerate(program.weights)
             if weights.leader[i] == i and not weights.refusal[i, column]
         }
@@ -55,7 +59,8 @@ def builds(program: Program, asked: Sequence[Option], table: Table, *, mixed: bo
 
 def fetch(table: Table, program: Program, lines: Sequence[MenuOption]) -> None:
     """Read what the cache knows of a program in these columns."""
-    table.fetch((task.signature, line.option) for task in program.tasks for line in lines[1:])
+    signatures = dict.fromkeys(task.signature for task in program.tasks)
+    table.fetch((signature, line.option) for signature in signatures for line in lines[1:])
 
 
 def is_static(option: Option) -> bool:
@@ -63,6 +68,10 @@ def is_static(option: Option) -> bool:
     return isinstance(option, Quantize) and option.activations == Activations(8)
 
 
-def _kernels(program: Program, table: Table, weight: str, option: Option) -> list[Kernel]:
-    found = (task.signature for task in program.tasks if weight in task.weights)
-    return [table.known.get((signature, option), Kernel()) for signature in found]
+def _signatures(program: Program) -> dict[str, list[str]]:
+    """Those of the rows that each weight is in."""
+    found: dict[str, list[str]] = {}
+    for task in program.tasks:
+        for name in dict.fromkeys(task.weights):
+            found.setdefault(name, []).append(task.signature)
+    return found

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from talaria_widget.compilers import pricing
 from talaria_widget.compilers.onnxruntime.casts import Passes
 from talaria_widget.compilers.onnxruntime.kernels import Kernel, Key
 from talaria_widget.compilers.onnxruntime.rows import Measured
-from talaria_widget.compilers.onnxruntime.rules import corrections
+from talaria_widget.compilers.onnxruntime.unchanged import Unchanged
 from talaria_widget.prices import PROVENANCE, Band, Prices
 from talaria_widget.recipe import Option
 
@@ -41,6 +40,7 @@ def measured_prices(
     kernels: Mapping[Key, Kernel],
     passes: Passes,
     asked: Sequence[Option],
+    unchanged: Unchanged | None = None,
 ) -> Prices:
     """Prices of the measured program; nothing is measured here.
 
@@ -52,9 +52,11 @@ def measured_prices(
         kernels: what is known of each signature in each option.
         passes: what conversions cost.
         asked: options beside the menu.
+        unchanged: what was found when this program was priced before.
     """
     program = measured.program
-    prices = pricing.price(program, asked)
+    unchanged = unchanged or Unchanged()
+    prices = unchanged.modelled(program, asked)
     seconds = _shares(measured, prices) * whole_s
     latency = _Grid(prices)
     latency.column(0, seconds, min(max(noise, BASE_BAND), ONE_SWEEP))
@@ -92,7 +94,7 @@ def measured_prices(
     total = latency.band()
     energy = _energy(prices, total, energy_j, whole_s)
     watts = (program.device.power_w or 0.0) if energy_j is None else energy_j / whole_s
-    rules = corrections(measured, prices, passes, integer)
+    rules = unchanged.corrections(measured, prices, passes, integer)
     return replace(
         prices,
         corrections=tuple(replace(rule, energy_j=watts * rule.latency_s) for rule in rules),

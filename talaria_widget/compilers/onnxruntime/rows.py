@@ -40,7 +40,7 @@ class Measured:
 
     `seconds` of each row by the profile, `forms` the operators it runs as, `blocked` whether in
     the runtime's blocked layout. `row_of` leads to their row from the nodes of the file, and from
-    the values that these make.
+    the values that these make; `row_of_run` has that of each node that ran, in order.
     """
 
     program: Program
@@ -48,6 +48,25 @@ class Measured:
     forms: tuple[tuple[str, ...], ...]
     blocked: tuple[bool, ...]
     row_of: Mapping[str, int]
+    row_of_run: tuple[int, ...]
+
+
+def seconds_again(
+    measured: Measured, run: Sequence[Node], again: Sequence[Node]
+) -> tuple[float, ...]:
+    """The seconds of each row by another profile, if the same nodes ran; else none."""
+    if len(run) != len(again) or any(map(_differ, run, again)):
+        return ()
+    seconds = [0.0] * len(measured.seconds)
+    for row, node in zip(measured.row_of_run, again, strict=True):
+        seconds[row] += node.seconds
+    return tuple(seconds)
+
+
+def _differ(one: Node, other: Node) -> bool:
+    return (one.name, one.op_type, one.inputs, one.outputs) != (
+        *(other.name, other.op_type, other.inputs, other.outputs),
+    )
 
 
 def file_nodes(model: ModelProto) -> tuple[Node, ...]:
@@ -87,11 +106,13 @@ def measured_program(graph: Graph, device: Device, source: Source, run: Sequence
         task = next(made) if k in held else _layout(program, source, found[k], nodes, taken)
         tasks.append(replace(task, signature=f"{task.signature}|runs as {'+'.join(forms[-1])}"))
     row_of = {k: row for row, k in enumerate(owners)}
-    seconds = [0.0] * len(tasks)
+    seconds, row_of_run = [0.0] * len(tasks), [0] * len(run)
     nodes_of: dict[str, int] = {}
     for k, region in enumerate(found):
         row = row_of[drawn[k]]
-        seconds[row] += sum(run[i].seconds for i in region.run)
+        for i in region.run:
+            seconds[row] += run[i].seconds
+            row_of_run[i] = row
         for i in region.file:
             nodes_of.update((name, row) for name in (file[i].name, *file[i].outputs))
     assert sum(len(task.ops) for task in tasks) + sum(removed.values()) == len(graph.ops)
@@ -101,6 +122,7 @@ def measured_program(graph: Graph, device: Device, source: Source, run: Sequence
         tuple(forms),
         tuple(any(run[i].name.endswith(BLOCKED) for i in found[k].run) for k in owners),
         MappingProxyType(nodes_of),
+        tuple(row_of_run),
     )
 
 
