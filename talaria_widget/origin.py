@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,13 +95,15 @@ class Origin:
                 "the model that this widget shows is gone: show it again to measure it."
             )
         if not self._is_torch:
+            from talaria_widget.rewrite.given import given_to_file
             from talaria_widget.rewrite.onnx_source import source_of_file
 
             self.check_file()
             source = source_of_file(model, self._graph)
             self.check_file()
-            return source
+            return replace(source, given=given_to_file(source.skeleton, self._inputs))
         from talaria_widget.frontends.torch import record
+        from talaria_widget.rewrite.given import given_to_module
         from talaria_widget.rewrite.lower import source_of_recording
 
         recording = record(model, self._inputs) if recording is None else recording
@@ -108,7 +111,11 @@ class Origin:
             raise UnsupportedModelError(
                 "the model was changed since it was shown: show it again to measure it."
             )
-        return source_of_recording(recording, model)
+        source = source_of_recording(recording, model)
+        if self._inputs is None:
+            return source
+        args, kwargs = recording.args, recording.kwargs
+        return replace(source, given=given_to_module(model, args, kwargs, source.skeleton))
 
 
 def stamp_of(model: Any) -> Stamp | None:

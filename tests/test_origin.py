@@ -194,3 +194,74 @@ def test_what_is_shown_of_a_file_written_over_stays_modelled(
         assert w.wait(60)
         assert "m.onnx' was changed since it was read" in w.report.notes[0]
         assert w.report.provenance == "modelled"
+
+
+def forked(folder: Path) -> Path:
+    """A file that multiplies large matrices at a rate of 16,000, and does next to nothing else."""
+
+    def body(name: str, *nodes: onnx.NodeProto) -> onnx.GraphProto:
+        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [256, 256])]
+        return helper.make_graph(list(nodes), name, [], made)
+
+    def product(read: str, made: str) -> onnx.NodeProto:
+        return helper.make_node("MatMul", [read, "w"], [made])
+
+    heavy = body("a", product("x", "b"), product("b", "c"), product("c", "d"), product("d", "a"))
+    light = body("z", helper.make_node("Neg", ["x"], ["z"]))
+    nodes = [
+        helper.make_node("Equal", ["rate", "high"], ["same"]),
+        helper.make_node("If", ["same"], ["y"], then_branch=heavy, else_branch=light),
+    ]
+    values = {"x": [256, 256], "y": [256, 256]}
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in values.items()
+    )
+    rate = helper.make_tensor_value_info("rate", TensorProto.INT64, [])
+    weight = np.zeros((256, 256), np.float32)
+    stored = [numpy_helper.from_array(weight, "w")]
+    stored.append(numpy_helper.from_array(np.array(16000), "high"))
+    graph = helper.make_graph(nodes, "forked", [x, rate], [y], stored)
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "forked.onnx")
+    return folder / "forked.onnx"
+
+
+def test_whole_numbers_that_were_given_decide_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with quickly(tmp_path, monkeypatch):
+        path, x = forked(tmp_path), np.zeros((256, 256), np.float32)
+        taken = {}
+        for rate in (16000, 8000):
+            given = {"x": x, "rate": np.array(rate)}
+            report = talaria.analyze(path, given, device=this_machine())
+            assert report.provenance == "measured"
+            taken[rate] = report.totals["latency_s"]
+    assert taken[16000] > 5 * taken[8000]  # 4 * 256**3 MACs beside 256**2 negations
+
+
+class Looked(nn.Module):
+    """A table, and inputs of every kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(9, 4)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(mask, self.table(ids), x)
+
+
+def test_only_whole_numbers_of_the_user_are_kept_and_only_small_ones() -> None:
+    ids, mask = torch.tensor([[1, 8, 3]]), torch.tensor([[[True], [False], [True]]])
+    inputs = {"ids": ids, "mask": mask, "x": torch.ones(1, 3, 4)}
+    _, origin = pipeline.read(Looked().eval(), inputs)
+    given = origin.source().given
+    assert set(given) == {"ids", "mask"}
+    assert (given["ids"] == ids.numpy()).all()
+    assert (given["mask"] == mask.numpy()).all()
+    many = {"ids": ids.repeat(1, 4096), "mask": mask.repeat(1, 4096, 1)}
+    _, origin = pipeline.read(Looked().eval(), {**many, "x": torch.ones(1, 3 * 4096, 4)})
+    assert set(origin.source().given) == {"mask"}  # 8 * 3 * 4096 bytes of ids are too many
+    _, origin = pipeline.read(nn.Embedding(9, 4))
+    assert not origin.source().given

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from talaria_widget.graph import UnsupportedModelError
 
+_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -29,6 +30,19 @@ def feed(
     leaves, _ = pytree.tree_flatten((args, dict(kwargs or {})))
     places = _places(model, args, kwargs, [value.name for value in proto.graph.input])
     return {name: leaves[i].detach().cpu().numpy() for name, i in places.items()}
+
+
+def whole_numbers(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, proto: ModelProto
+) -> Arrays:
+    """As `feed`, of the tensors of whole numbers and truths that have data, and no others."""
+    leaves, _ = pytree.tree_flatten((args, dict(kwargs or {})))
+    places = _places(model, args, kwargs, [value.name for value in proto.graph.input])
+    return {
+        name: leaves[i].detach().cpu().numpy()
+        for name, i in places.items()
+        if leaves[i].dtype in _WHOLE and not leaves[i].is_meta
+    }
 
 
 def refill(

@@ -39,14 +39,14 @@ def ping(state: State, payload: Any) -> Any:
 
 
 def load(state: State, payload: Loading) -> None:
-    """Put a model in place, with random weights and inputs that it runs on."""
+    """Put a model in place, with random weights, and inputs that it runs on."""
     state.kept.clear()
     skeleton = ModelProto.FromString(payload.skeleton)
     check_memory(skeleton)
     model = stand_in(skeleton)
     session = open_session(model.SerializeToString())
     refused: Exception | None = None
-    for feed in feeds(payload.inputs):
+    for feed in feeds(payload.inputs, payload.given):
         try:
             session.run(None, feed)
         except Exception as error:  # the runtime's own, of many classes

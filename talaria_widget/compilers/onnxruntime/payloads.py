@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from talaria_widget.compilers.observed import Node
 from talaria_widget.recipe import Option
@@ -11,10 +11,13 @@ from talaria_widget.recipe import Option
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A model without its large weights, and the shape and dtype of each input."""
+    """A model without its large weights, and the shape and dtype of each input; `given` has the
+    bytes of inputs that are not made up.
+    """
 
     skeleton: bytes
     inputs: Mapping[str, tuple[tuple[int, ...], str]]
+    given: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

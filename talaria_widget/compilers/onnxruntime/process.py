@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from talaria_widget.compilers.onnxruntime.child import Child, ChildRefused
@@ -26,6 +28,7 @@ class Process:
         skeleton: ModelProto,
         inputs: Mapping[str, tuple[tuple[int, ...], str]],
         threads: int,
+        given: Mapping[str, NDArray[np.generic]] | None = None,
     ) -> None:
         """No process is started yet.
 
@@ -33,11 +36,18 @@ class Process:
             skeleton: the model without its large weights.
             inputs: the shape and dtype of each.
             threads: how many the runtime may use.
+            given: inputs that are not made up; one that does not fit is left out.
         """
         data = skeleton.SerializeToString(deterministic=True)
-        self.digest = hashlib.sha256(data + repr(sorted(inputs.items())).encode()).hexdigest()
+        kept = {
+            name: array.tobytes()
+            for name, array in (given or {}).items()
+            if inputs.get(name) == (array.shape, array.dtype.name)
+        }
+        told = repr((sorted(inputs.items()), sorted(kept.items()))).encode()
+        self.digest = hashlib.sha256(data + told).hexdigest()
         self._nodes = [node.name for node in skeleton.graph.node]
-        self._loading = Loading(data, dict(inputs))
+        self._loading = Loading(data, dict(inputs), kept)
         self._child = Child(threads=threads)
         self._loaded = 0
 

@@ -91,12 +91,23 @@ def inputs_of(graph: Graph, model: ModelProto) -> Iterator[tuple[str, tuple[tupl
         yield value.name, (shape or (), dtype.name)
 
 
-def feeds(inputs: Mapping[str, tuple[tuple[int, ...], str]]) -> Iterator[Feed]:
-    """Inputs made up, the likeliest first: noise, and zeros or else ones for integers."""
+def feeds(
+    inputs: Mapping[str, tuple[tuple[int, ...], str]], given: Mapping[str, bytes]
+) -> Iterator[Feed]:
+    """Inputs made up, the likeliest first: noise, and zeros or else ones for integers.
+
+    What was given stays as it is.
+    """
     random = np.random.default_rng(0)
+    kept = {
+        name: np.frombuffer(data, inputs[name][1]).reshape(inputs[name][0]).copy()
+        for name, data in given.items()
+    }
     for number in (0, 1):
         yield {
-            name: random.random(shape).astype(dtype)
+            name: kept[name]
+            if name in kept
+            else random.random(shape).astype(dtype)
             if np.dtype(dtype).kind == "f"
             else np.full(shape, 1 if dtype == "bool" else number, dtype)
             for name, (shape, dtype) in inputs.items()
