@@ -45,21 +45,9 @@ def addmm(
     beta: float = 1,
     alpha: float = 1,
 ) -> str:
-    """`beta x + alpha a b`."""
-    if x.dtype.is_floating_point:
+    """`beta x + alpha a b`; of two matrices, one node."""
+    if out.dim() == 2 and x.dtype.is_floating_point:
         return emit.op("Gemm", a, b, x, alpha=float(alpha), beta=float(beta))
-    return _sum(emit, out, x, a, b, beta, alpha)
-
-
-def _sum(
-    emit: Emit,
-    out: torch.Tensor,
-    x: torch.Tensor,
-    a: torch.Tensor,
-    b: torch.Tensor,
-    beta: float = 1,
-    alpha: float = 1,
-) -> str:
     product = emit.op("MatMul", a, b)
     if alpha != 1:
         product = emit.op("Mul", product, emit.scalar(alpha, out.dtype))
@@ -148,8 +136,8 @@ RULES: Mapping[Any, Any] = {
     aten.mv.default: matmul,
     aten.dot.default: matmul,
     aten.addmm.default: addmm,
-    aten.baddbmm.default: _sum,
-    aten.addmv.default: _sum,
+    aten.baddbmm.default: addmm,
+    aten.addmv.default: addmm,
     aten.addbmm.default: addbmm,
     aten.outer.default: outer,
     aten.ger.default: outer,

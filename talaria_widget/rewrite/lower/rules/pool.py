@@ -15,6 +15,12 @@ aten = torch.ops.aten
 Tensor = torch.Tensor
 
 
+def _windows(kernel_size: Size, stride: Size, rank: int) -> tuple[list[int], list[int]]:
+    """How large windows are, and how far apart: side by side where nothing is said."""
+    kernel = full(kernel_size, rank)
+    return kernel, full(stride, rank) if stride != () and stride != [] else kernel
+
+
 def _ends(
     size: Sequence[int],
     out: Sequence[int],
@@ -48,8 +54,7 @@ def max_pool(rank: int) -> Callable[..., str]:
         dilation: Size = 1,
         ceil_mode: bool = False,
     ) -> str:
-        kernel = full(kernel_size, rank)
-        strides = full(stride, rank) if stride != () and stride != [] else kernel
+        kernel, strides = _windows(kernel_size, stride, rank)
         before, dilations = full(padding, rank), full(dilation, rank)
         ends = before
         if ceil_mode:
@@ -85,8 +90,7 @@ def max_pool_with_indices(rank: int) -> Callable[..., tuple[str, str]]:
     ) -> tuple[str, str]:
         if ceil_mode or x.dim() != rank + 2:
             raise CannotLower("max_pool with indices and sizes rounded up")
-        kernel = full(kernel_size, rank)
-        strides = full(stride, rank) if stride != () and stride != [] else kernel
+        kernel, strides = _windows(kernel_size, stride, rank)
         made, places = emit.ops(
             "MaxPool",
             2,
@@ -116,8 +120,7 @@ def avg_pool(rank: int) -> Callable[..., str]:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> str:
-        kernel = full(kernel_size, rank)
-        strides = full(stride, rank) if stride != () and stride != [] else kernel
+        kernel, strides = _windows(kernel_size, stride, rank)
         before = full(padding, rank)
         plain = [
             (s + 2 * p - k) // t + 1

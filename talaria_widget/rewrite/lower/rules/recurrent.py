@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,11 +44,27 @@ def _stacked(emit: Emit, names: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else emit.op("Concat", *parts, axis=0)
 
 
-def _layers(
-    emit: Emit,
+def _for_directions(attributes: Mapping[str, Any], directions: int) -> dict[str, Any]:
+    return {
+        name: value * directions if isinstance(value, list) else value
+        for name, value in attributes.items()
+    }
+
+
+def _of_layer(emit: Emit, state: Tensor, at: int, directions: int, layers: int) -> str:
+    """A layer's part of a first state."""
+    if layers == 1:
+        return emit.value(state)
+    ends = emit.ints([at + directions])
+    return emit.op("Slice", state, emit.ints([at]), ends, emit.ints([0]))
+
+
+def recurrent(
     cell: Cell,
+    emit: Emit,
+    out: Sequence[Tensor],
     x: Tensor,
-    states: Sequence[Tensor],
+    hx: Tensor | Sequence[Tensor],
     params: Sequence[Tensor],
     has_biases: bool,
     num_layers: int,
@@ -55,10 +72,11 @@ def _layers(
     train: bool,
     bidirectional: bool,
     batch_first: bool,
-    out: Sequence[Tensor],
 ) -> tuple[str, ...]:
+    """Layers of a cell, with one state or, as an LSTM has them, two."""
     if train and dropout and num_layers > 1:
         raise CannotLower("the recurrent layer drops out at random: call model.eval() first")
+    states = [hx] if isinstance(hx, Tensor) else hx
     directions = 2 if bidirectional else 1
     per_direction = len(params) // (num_layers * directions)
     if per_direction not in (2, 4):
@@ -104,71 +122,16 @@ def _layers(
     return (name, *ends)
 
 
-def _for_directions(attributes: Mapping[str, Any], directions: int) -> dict[str, Any]:
-    return {
-        name: value * directions if isinstance(value, list) else value
-        for name, value in attributes.items()
-    }
-
-
-def _of_layer(emit: Emit, state: Tensor, at: int, directions: int, layers: int) -> str:
-    """A layer's part of a first state."""
-    if layers == 1:
-        return emit.value(state)
-    ends = emit.ints([at + directions])
-    return emit.op("Slice", state, emit.ints([at]), ends, emit.ints([0]))
-
-
-def lstm(
-    emit: Emit,
-    out: Sequence[Tensor],
-    x: Tensor,
-    hx: Sequence[Tensor],
-    params: Sequence[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[str, ...]:
-    """An LSTM with hidden and cell state."""
-    settings = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _layers(emit, LSTM, x, hx, params, *settings, out)
-
-
-def one_state(cell: Cell) -> Callable[..., tuple[str, ...]]:
-    """A layer with one state."""
-
-    def rule(
-        emit: Emit,
-        out: Sequence[Tensor],
-        x: Tensor,
-        hx: Tensor,
-        params: Sequence[Tensor],
-        has_biases: bool,
-        num_layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-        batch_first: bool,
-    ) -> tuple[str, ...]:
-        settings = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _layers(emit, cell, x, [hx], params, *settings, out)
-
-    return rule
-
-
 def packed(emit: Emit, *_: Any, **__: Any) -> str:
     """Sequences of different lengths, one behind another."""
     raise CannotLower("a packed sequence has no form in ONNX")
 
 
 RULES: Mapping[Any, Any] = {
-    aten.lstm.input: lstm,
-    aten.gru.input: one_state(GRU),
-    aten.rnn_tanh.input: one_state(Cell("RNN", (0,), {"activations": ["Tanh"]})),
-    aten.rnn_relu.input: one_state(Cell("RNN", (0,), {"activations": ["Relu"]})),
+    aten.lstm.input: partial(recurrent, LSTM),
+    aten.gru.input: partial(recurrent, GRU),
+    aten.rnn_tanh.input: partial(recurrent, Cell("RNN", (0,), {"activations": ["Tanh"]})),
+    aten.rnn_relu.input: partial(recurrent, Cell("RNN", (0,), {"activations": ["Relu"]})),
     aten.lstm.data: packed,
     aten.gru.data: packed,
     aten.rnn_tanh.data: packed,
