@@ -1,4 +1,4 @@
-"""Small ONNX models for what is really run and timed."""
+"""Small ONNX models for what is really run and timed, and nodes as it is seen to run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from talaria_widget.compilers.observed import Node
 
 
 def model(
@@ -20,6 +22,12 @@ def model(
     )
     opset = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, opset_imports=opset, ir_version=8)
+
+
+def node(name: str, op_type: str, inputs: str, outputs: str, **more: Any) -> Node:
+    """A node of an optimised graph: its inputs and outputs as words."""
+    given = {"seconds": 0.0, **more}
+    return Node(name, op_type, "", tuple(inputs.split()), tuple(outputs.split()), **given)
 
 
 def numbers(*shape: int) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from runtime_nets import model, numbers
+from runtime_nets import model, node, numbers
 from talaria_widget import hardware
 from talaria_widget.compilers import pricing
 from talaria_widget.compilers.observed import Node
@@ -31,11 +31,6 @@ DEVICE = hardware.device("onnxruntime-cpu")
 STATIC_8 = Quantize(8, activations=Activations(8))
 WEIGHTS_8 = Quantize(8)
 NONE = passes([])
-
-
-def node(name: str, op_type: str, inputs: str, outputs: str, **more: Any) -> Node:
-    given = {"seconds": 0.0, **more}
-    return Node(name, op_type, "", tuple(inputs.split()), tuple(outputs.split()), **given)
 
 
 def net() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime_nets import perceptron, residual_net
+from runtime_nets import node, perceptron, residual_net
 from talaria_widget import hardware
 from talaria_widget.compilers.observed import Node
 from talaria_widget.compilers.onnxruntime.commands import State, baseline, load
@@ -16,11 +16,6 @@ from talaria_widget.compilers.onnxruntime.regions import constants, regions
 from talaria_widget.compilers.onnxruntime.rows import Measured, file_nodes, measured_program
 from talaria_widget.pipeline import capture
 from talaria_widget.rewrite.onnx_source import source_of_file
-
-
-def node(name: str, op_type: str, inputs: str, outputs: str) -> Node:
-    return Node(name, op_type, "", tuple(inputs.split()), tuple(outputs.split()), 0.0)
-
 
 RESIDUAL = [
     node("t#0", "Conv", "x w0", "c0"),
