@@ -23,14 +23,18 @@ from talaria_widget.wire import Measuring as State
 PAUSE_S = 0.5
 """A recipe that has not changed for so long is built: clicks in a row are not."""
 PUBLISH_S = 3.0
-"""Prices of a sweep that is under way are told this often."""
+"""Prices of a sweep that is under way are told this often, at most."""
+PUBLISH_REST = 20
+"""And after so many times as long as telling them took: it holds up whoever clicks meanwhile."""
 PROGRESS_S = 0.25
 """How far a sweep is is told no more often than this."""
 IDLE_S = 60.0
 """The process with the model in it ends after so long with nothing to do."""
 
 Event = Literal["program", "whole", "state"]
-Step = Literal["waiting", "baseline", "kernels", "recipe", "done", "stopped", "failed"]
+Step = tuple[int, int, str]
+"""Of a sweep: how many builds are done, of how many, and what is built now."""
+Stage = Literal["waiting", "baseline", "kernels", "recipe", "done", "stopped", "failed"]
 FINAL = frozenset({"done", "stopped", "failed"})
 FAULTS = (UnsupportedModelError, ChildDied, ChildRefused, OSError, ValueError, MemoryError)
 
@@ -48,8 +52,8 @@ class Bench(Protocol):
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from what was measured so far; measures nothing."""
 
-    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
-        """One sweep over the kernels that still want one: how many are done, of how many."""
+    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[Step]:
+        """One sweep over the kernels that still want one."""
 
     def whole(self, options: Mapping[str, Option]) -> Whole:
         """Build a recipe and time it."""
@@ -89,6 +93,7 @@ class Measurement:
         self.program: Program | None = None
         self.state: State | None = None
         self._told: State | None = None
+        self._publishing_s = 0.0
 
     # ------------------------------------------------------------------ asked from outside
 
@@ -103,13 +108,13 @@ class Measurement:
                 self._thread = threading.Thread(target=self._run, name="talaria", daemon=True)
                 self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, why: str = "") -> None:
         """Stop at once; what was measured stays."""
         with self._change:
             if not self._running:
                 return
             self._running = False
-            self._say("stopped", "")
+            self._say("stopped", why)
             bench = self._bench
         if bench is not None:
             bench.stop()
@@ -269,18 +274,25 @@ class Measurement:
         began = told = time.monotonic()
         done = total = 0
         with self._turn(self._say_waiting):
-            for done, total in self._bench.sweep(self.program, asked):
+            for done, total, what in self._bench.sweep(self.program, asked):
                 now = time.monotonic()
                 left = (now - began) / done * (total - done) if done else None
-                self._progress("kernels", "pricing kernels", done, total, left)
-                if now - told > PUBLISH_S:
-                    self._tell("program")
-                    told = now
+                text = f"building and timing all in {what}" if what else "pricing kernels"
+                self._progress("kernels", text, done, total, left)
+                if now - told > max(PUBLISH_S, PUBLISH_REST * self._publishing_s):
+                    self._publish()
+                    told = time.monotonic()
                 if self._is_due() or asked != self._asked:
                     break
         if done:
-            self._tell("program")
+            self._publish()
         return total > 0
+
+    def _publish(self) -> None:
+        """Tell the prices of a sweep, and learn how long that takes."""
+        began = time.monotonic()
+        self._tell("program")
+        self._publishing_s = time.monotonic() - began
 
     def _rest(self) -> None:
         """Nothing to measure: wait for another recipe."""
@@ -308,7 +320,7 @@ class Measurement:
     # ------------------------------------------------------------------ what is said of it
 
     def _progress(
-        self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
+        self, step: Stage, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
     ) -> None:
         now = time.monotonic()
         with self._change:
@@ -322,7 +334,7 @@ class Measurement:
             self._tell("state")
 
     def _say(
-        self, step: Step, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
+        self, step: Stage, text: str, done: int = 0, total: int = 0, eta_s: float | None = None
     ) -> None:
         """Set the state, under the lock, and tell nobody yet."""
         self.state = {"state": step, "text": text, "done": done, "total": total, "eta_s": eta_s}

@@ -17,6 +17,7 @@ from talaria_widget.compilers.cache import Cache
 from talaria_widget.compilers.observed import Node, Timing
 from talaria_widget.compilers.onnxruntime.bench import Bench
 from talaria_widget.compilers.onnxruntime.payloads import Seen
+from talaria_widget.compilers.onnxruntime.plan import builds
 from talaria_widget.compilers.onnxruntime.rows import file_nodes, measured_program, seconds_again
 from talaria_widget.pipeline import capture
 from talaria_widget.recipe import Activations, Cast, Quantize
@@ -90,11 +91,13 @@ def opened(net: ModelProto, folder: Path) -> Bench:
 
 @pytest.mark.parametrize("net", NETS)
 def test_measuring_a_model_grows_with_it(net: str, tmp_path: Path) -> None:
-    taken: dict[str, list[int]] = {"compile": [], "sweep": [], "price": []}
+    taken: dict[str, list[int]] = {"compile": [], "plan": [], "sweep": [], "price": []}
     for size in (BLOCKS, TIMES * BLOCKS):
         bench = opened(NETS[net](size), tmp_path / str(size))
         taken["compile"].append(steps(bench.compile))
         program = bench.compile()
+        plan = partial(builds, program, (), bench._table, mixed=True)
+        taken["plan"].append(steps(plan))
         taken["sweep"].append(steps(lambda b=bench, p=program: list(b.sweep(p, ()))))
         taken["price"].append(steps(lambda b=bench, p=program: b.price(p, ())))
     for small, large in taken.values():

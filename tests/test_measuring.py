@@ -50,12 +50,12 @@ class FakeBench:
     def price(self, program: Any, asked: Sequence[Option]) -> Any:
         return sum(self.left)
 
-    def sweep(self, program: Any, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
+    def sweep(self, program: Any, asked: Sequence[Option]) -> Iterator[tuple[int, int, str]]:
         waiting = [i for i, n in enumerate(self.left) if n == max(self.left) > 0]
         for done, i in enumerate(waiting):
             self._work()
             self.left[i] -= 1
-            yield done + 1, len(waiting)
+            yield done + 1, len(waiting), f"option {i}"
 
     def whole(self, options: Mapping[str, Option]) -> Whole:
         self._work()
@@ -107,6 +107,56 @@ def test_the_baseline_comes_first_then_every_sweep_and_then_it_is_done() -> None
     assert bench.compiled == 1
     assert bench.left == [0] * bench.kernels
     assert heard.events.count("program") >= 1 + bench.sweeps
+
+
+def test_what_is_being_built_is_said() -> None:
+    said: list[str] = []
+
+    def listen(_event: str) -> None:
+        assert found.state is not None
+        said.append(found.state["text"])
+
+    found = measurement(FakeBench(sweeps=1, kernels=2), listen)
+    found.start()
+    assert found.wait(20.0)
+    built = [text for text in dict.fromkeys(said) if text.startswith("building")]
+    assert built == ["building and timing all in option 0", "building and timing all in option 1"]
+    found.close()
+
+
+class Clock:
+    """A clock that stands still unless it is put forward."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("publishing_s", "most"), [(0.01, 100 / 3), (2.0, 100 / 40)])
+def test_telling_prices_takes_a_twentieth_of_the_time_at_most(
+    publishing_s: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(measuring, "time", clock)
+    told: list[float] = []
+
+    class Slow(FakeBench):
+        def _work(self) -> None:
+            super()._work()
+            clock.now += 1.0
+
+    def listen(event: str) -> None:
+        if event == "program":
+            told.append(clock.now)
+            clock.now += publishing_s
+
+    found = measurement(Slow(sweeps=1, kernels=100, step_s=0.0), listen)
+    found.start()
+    assert found.wait()
+    # One comes with the baseline, one at the end, and one before it is known how long they take.
+    assert 1 + most / 2 <= len(told) <= 3 + most
+    found.close()
 
 
 def test_whoever_listens_is_told_that_the_baseline_is_being_measured() -> None:

@@ -12,7 +12,7 @@ from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.observed import Baseline, Node, Timing, Whole
-from talaria_widget.compilers.onnxruntime.casts import Passes, passes
+from talaria_widget.compilers.onnxruntime.casts import passes
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.forms import Edge
 from talaria_widget.compilers.onnxruntime.kernels import SWEEPS, Table, revision
@@ -122,13 +122,13 @@ class Bench:
             baseline.timing.noise,
             baseline.energy_j,
             dict(self._table.known),
-            self._passes(),
+            passes(list(self._edges)),
             asked,
             self._unchanged,
         )
 
-    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int]]:
-        """One sweep over what is not measured often enough: done, and of how many builds.
+    def sweep(self, program: Program, asked: Sequence[Option]) -> Iterator[tuple[int, int, str]]:
+        """One sweep over what is not measured often enough: done, of how many builds, and which.
 
         An option whose kernel kills the runtime, or that it refuses, is tried with fewer
         weights until it is known which ones; those are marked.
@@ -142,12 +142,13 @@ class Bench:
             if self._swept[unit.option] < MOST_SWEEPS
         ]
         for done, unit in enumerate(units):
-            yield done, len(units)
+            step = (done, len(units), unit.label)
+            yield step
             self._swept[unit.option] += unit.every == 1
             for _ in self._measure(program, unit):
-                yield done, len(units)
+                yield step
         if units:
-            yield len(units), len(units)
+            yield len(units), len(units), ""
 
     def whole(self, options: Mapping[str, Option]) -> Whole:
         """The recipe really built, and timed against the baseline.
@@ -277,9 +278,6 @@ class Bench:
         self._baseline = _paced(baseline, self._paces)
         self._keep("paces", self._paces)
         return self._baseline
-
-    def _passes(self) -> Passes:
-        return passes(list(self._edges))
 
     def _state(self) -> tuple[Measured, Baseline]:
         if self._measured is None or self._baseline is None:

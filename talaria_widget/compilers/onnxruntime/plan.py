@@ -10,7 +10,7 @@ from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.onnxruntime.kernels import Kernel, Table
 from talaria_widget.hardware import MenuOption
 from talaria_widget.program import Program
-from talaria_widget.recipe import Activations, Option, Quantize
+from talaria_widget.recipe import Activations, Option, Quantize, option_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Unit:
     option: Option
     weights: tuple[str, ...]
     every: int = 1
+
+    @property
+    def label(self) -> str:
+        """What is built, in words."""
+        return option_label(self.option) + (", every other layer" if self.every > 1 else "")
 
 
 def builds(program: Program, asked: Sequence[Option], table: Table, *, mixed: bool) -> list[Unit]:
