@@ -129,6 +129,16 @@ def all_columns(page: Page) -> None:
     page.locator(".body").evaluate("body => { body.scrollLeft = 420; }")
 
 
+def full(page: Page) -> None:
+    """Over the whole window."""
+    page.get_by_test_id("full").click()
+
+
+def closed(page: Page) -> None:
+    """Without the pane."""
+    page.get_by_test_id("splitter").press("End")
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
@@ -164,6 +174,9 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "grouped-type": (1040, "fixture=resnet", grouped("type", 1)),
     "grouped-repeats": (1040, "fixture=resnet", grouped("repeats", 1)),
     "grouped-narrow": (560, "fixture=resnet", grouped("module")),
+    "full": (1040, "fixture=resnet", full),
+    "full-dark": (1400, "fixture=resnet&theme=dark", full),
+    "closed": (1040, "fixture=resnet", closed),
     "columns": (1040, "fixture=resnet", columns),
     "all-columns": (1040, "fixture=resnet", all_columns),
     "all-columns-dark": (1040, "fixture=resnet&theme=dark", all_columns),

@@ -60,6 +60,16 @@ export function gridOf(columns: readonly Column[], { widths }: Layout, width: nu
   return { template: tracks.join(" "), least };
 }
 
+/** The pane beside the table, in pixels: narrower than this it closes, wider the table is lost. */
+export const LEAST_PANE = 160;
+const LEAST_TABLE = 380;
+
+/** The pane's width by itself, as design has it, and the most it may be. */
+export function paneWidth(width: number): { usual: number; most: number } {
+  const usual = width >= 1300 ? 380 : width < 900 ? 276 : 290;
+  return { usual, most: Math.max(usual, width - LEAST_TABLE) };
+}
+
 // --------------------------------------------------------------------------------- how it changes
 
 export function show(layout: Layout, key: Key, shown: boolean): Layout {

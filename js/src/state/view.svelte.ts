@@ -1,6 +1,7 @@
 /** What one view of the widget keeps for itself: never synced, never seen by Python. */
 import type { Evaluation } from "../data/decode";
 import { type OptionCost, priceMenu } from "../data/preview";
+import type { Kept } from "./kept";
 import { TableState } from "./table.svelte";
 import type { TalariaState } from "./talaria.svelte";
 
@@ -16,6 +17,10 @@ export class ViewState {
   activeGroup = $state<string | null>(null);
   anchor: number | null = null;
   pane = $state<Pane>("table");
+  /** Width of the pane beside the table in pixels, 0 where it is closed; null where it is ours. */
+  paneWidth = $state<number | null>(null);
+  /** Over the whole window. */
+  full = $state(false);
   menuOpen = $state(false);
   /** The option that the menu points at, by its label: prices may change meanwhile. */
   pointed = $state<string | null>(null);
@@ -47,6 +52,22 @@ export class ViewState {
   constructor(talaria: TalariaState) {
     this.#talaria = talaria;
     this.table = new TableState(talaria, this);
+  }
+
+  /** What is kept of this view for the next one of the same model. */
+  kept = $derived.by((): Kept => {
+    const { layout, sort, grouping, open, search } = this.table;
+    return { layout, sort, grouping, open: [...open], search, pane: this.paneWidth };
+  });
+
+  recall(kept: Partial<Kept>) {
+    const { table } = this;
+    table.layout = kept.layout ?? table.layout;
+    table.sort = kept.sort ?? table.sort;
+    table.grouping = kept.grouping ?? table.grouping;
+    table.open = new Set(kept.open ?? []);
+    table.search = kept.search ?? table.search;
+    this.paneWidth = kept.pane ?? null;
   }
 
   /** Other rows have come: what was held on to goes along, by name. */
