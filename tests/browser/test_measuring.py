@@ -22,8 +22,7 @@ import torch
 
 os.environ["TALARIA_CACHE"] = {cache!r}
 {quick}
-for name in ("BASELINE_S", "SWEEP_S", "WHOLE_S"):
-    setattr(bench, name, {seconds})
+bench.SWEEP_S = bench.WHOLE_S = {seconds}
 import talaria_widget as talaria
 
 torch.manual_seed(0)
@@ -102,7 +101,7 @@ def answers_ms(found: list[tuple[float, str, str, str]]) -> list[float]:
 def test_modelled_figures_at_once_and_measured_ones_behind_them(
     open_notebook: OpenNotebook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    notebook = open_notebook([net(tmp_path, 0.4), SHOW])
+    notebook = open_notebook([net(tmp_path, 0.2), SHOW])
     notebook.run_all()
     widget = notebook.widget().wait()
     widget.root.evaluate(WATCH)
@@ -188,7 +187,7 @@ def test_a_restart_amid_measuring_leaves_a_page_to_read_and_no_process(
 def test_a_cell_that_waits_sees_progress_and_may_be_interrupted(
     open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
-    notebook = open_notebook([net(tmp_path, 0.8), SHOW, "w.wait()", "w.wait(0.1)"])
+    notebook = open_notebook([net(tmp_path, 0.5), SHOW, "w.wait()", "w.wait(0.1)"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     widget = notebook.widget().wait()
@@ -217,7 +216,7 @@ def test_the_second_of_two_notebooks_says_that_it_waits(
     open_notebook: OpenNotebook, tmp_path: Path
 ) -> None:
     first = open_notebook([net(tmp_path, 4.0), SHOW])
-    second = open_notebook([net(tmp_path, 0.1), SHOW])
+    second = open_notebook([net(tmp_path, 0.02), SHOW])
     first.run_all()
     left = first.widget().wait()
     waits_for(first, lambda: state(left) == "kernels")
