@@ -23,15 +23,10 @@ from numpy.typing import NDArray
 
 from talaria_widget.compilers import as_stored, stored
 from talaria_widget.compilers.menu import menu
-from talaria_widget.compilers.rates import (
-    ON_CHIP_ENERGY,
-    energy_band,
-    floats,
-    latency_band,
-    moving_seconds,
-)
+from talaria_widget.compilers.parts import latency_parts, signatures
+from talaria_widget.compilers.rates import ON_CHIP_ENERGY, energy_band, latency_band
 from talaria_widget.compilers.tensors import price_casts, tensor_arrays
-from talaria_widget.graph import DTYPE_BITS, Graph, Op
+from talaria_widget.graph import DTYPE_BITS
 from talaria_widget.hardware import MenuOption
 from talaria_widget.prices import BOUNDS, PROVENANCE, Band, Prices
 from talaria_widget.program import Program, Task
@@ -45,7 +40,7 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     lines = menu(program, asked)
     weights = stored.table(program, lines)
     precisions = tuple(dict.fromkeys([program.baseline, *(m.activations for m in lines)]))
-    signature, first = _signatures(program.tasks)
+    signature, first = signatures(program.tasks)
     counts = np.bincount(signature, minlength=len(first)).astype(np.float64)[:, None]
     rows = _price_rows(program, first, counts, weights, lines)
     latency, energy, bound, least_s = rows
@@ -83,19 +78,6 @@ def price(program: Program, asked: Sequence[Option] = ()) -> Prices:
     )
 
 
-def _signatures(tasks: Sequence[Task]) -> tuple[Array, list[int]]:
-    """The signature of each row, and the first row of each signature."""
-    seen: dict[str, int] = {}
-    first: list[int] = []
-    rows = np.zeros(len(tasks), np.int32)
-    for r, task in enumerate(tasks):
-        if task.signature not in seen:
-            seen[task.signature] = len(first)
-            first.append(r)
-        rows[r] = seen[task.signature]
-    return rows, first
-
-
 def _price_rows(
     program: Program,
     first: Sequence[int],
@@ -107,102 +89,29 @@ def _price_rows(
 
     The last is the time of moving the bytes alone, for what has no known work.
     """
-    device, graph = program.device, program.graph
+    device = program.device
     tasks = [program.tasks[r] for r in first]
-    ops = {op.name: op for op in graph.ops}
-    times = floats([ops[t.ops[0]].times if t.ops else 1 for t in tasks])[:, None]
-    runs = np.maximum(times, 1)
-    macs = floats([t.work.macs for t in tasks])[:, None] / runs
-    flops = floats([t.work.flops for t in tasks])[:, None] / runs
-    moved = floats([_both(t.work.read_bytes, t.work.write_bytes) for t in tasks])[:, None] / runs
-    classes = [_class(graph, ops, t) for t in tasks]
-    share = floats([device.efficiency[c] for c in classes])[:, None]
-    slower = np.array([[m.slower.get(c, 1.0) for m in lines] for c in classes])
-    slower = slower.reshape(len(tasks), len(lines))
-    decoding = as_stored.decoding(device, graph, tasks)
-    slower *= np.array([d.slower.get(c, 1.0) for d, c in zip(decoding, classes, strict=True)])[
-        :, None
-    ]
-
-    peak = as_stored.rates(device.ops_per_s, tasks, lines)
-    scale = np.array([DTYPE_BITS[m.activations] for m in lines]) / DTYPE_BITS[program.written]
-    free = floats([t.free_flops for t in tasks])[:, None]
-    rest = (flops - 2 * macs - free) / (peak * device.efficiency["other"])
-    compute = slower * 2 * macs / (peak * share) + rest
-    floating = floats([as_stored.floating(graph, t) for t in tasks])[:, None]
-    activations = moved * (floating * scale[None, :] + 1 - floating)
-    streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
-
-    resident = weights.bytes[:, 0].sum() <= device.on_chip_bytes
-    weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
-    loading = streamed / weight_rate
-    decode_s = np.array([m.decode_s for m in lines])[None, :]
-    unpacking = decode_s * streamed[:, :1] * 8 / DTYPE_BITS[program.baseline]
-    unpacking = unpacking + floats([d.seconds for d in decoding])[:, None]
-    memory = moving_seconds(device, activations)
-    if device.prefetch:
-        memory = memory + _exposed(np.maximum(compute, memory), loading, counts) * loading
-    else:
-        memory = memory + loading
-
-    seconds = np.maximum(compute, memory) + unpacking + device.dispatch_s
-    bound = np.where(compute >= memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
-    bound[np.maximum(compute, memory) < device.dispatch_s] = BOUNDS.index("dispatch")
+    parts = latency_parts(program, first, counts, weights, lines)
+    times, seconds, busiest = parts.times, parts.seconds, np.maximum(parts.compute, parts.memory)
+    bound = np.where(parts.compute >= parts.memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
+    bound[busiest < device.dispatch_s] = BOUNDS.index("dispatch")
     bound[np.isnan(seconds)] = BOUNDS.index("unknown")
 
     if device.power_w is not None:
         joules = device.power_w * seconds
     else:
         mac_j = as_stored.rates(device.mac_j, tasks, lines)
-        chip = np.where(activations <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
-        weight_share = ON_CHIP_ENERGY if resident else 1.0
-        bits = 8 * (activations * chip + streamed * weight_share)
-        joules = flops / 2 * mac_j + bits * device.dram_bit_j
+        chip = np.where(parts.activations <= device.on_chip_bytes, ON_CHIP_ENERGY, 1.0)
+        weight_share = ON_CHIP_ENERGY if parts.resident else 1.0
+        bits = 8 * (parts.activations * chip + parts.streamed * weight_share)
+        joules = parts.flops / 2 * mac_j + bits * device.dram_bit_j
     # What never runs costs nothing, whether or not its sizes are known.
     seconds, joules = (np.where(times == 0, 0.0, times * each) for each in (seconds, joules))
-    least = np.where(times == 0, 0.0, times * (memory + device.dispatch_s))[:, 0]
+    least = np.where(times == 0, 0.0, times * (parts.memory + device.dispatch_s))[:, 0]
     cannot = np.array([bool(m.reason) for m in lines])
     seconds[:, cannot] = np.nan
     joules[:, cannot] = np.nan
     return latency_band(device, seconds), energy_band(device, joules), bound.astype(np.uint8), least
-
-
-def _exposed(busy: Array, loading: Array, counts: Array) -> Array:
-    """The share of the loading of weights that earlier tasks' work does not hide.
-
-    All weights of a column stream in while all its tasks are busy, so that the whole takes the
-    longer of the two; every task bears its share of what is left over.
-    """
-    working, waiting = np.nansum(busy * counts, 0), np.nansum(loading * counts, 0)
-    hidden = np.divide(working, waiting, out=np.ones_like(waiting), where=waiting > 0)
-    exposed: Array = np.maximum(0.0, 1 - hidden)
-    return exposed
-
-
-def _used(graph: Graph, tasks: Sequence[Task], runs: Array) -> Array:
-    """The share of its weights that a run of a task reads: some rows of an embedding, else all."""
-    whole = [sum(graph.tensors[w].nbytes or 0 for w in t.weights) for t in tasks]
-    read = [(t.work.weight_bytes or 0) / n for t, n in zip(tasks, runs, strict=True)]
-    shares = [min(1.0, r / w) if r and w else 1.0 for r, w in zip(read, whole, strict=True)]
-    return floats(shares)
-
-
-def _both(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else a + b
-
-
-def _class(graph: Graph, ops: dict[str, Op], task: Task) -> str:
-    """The class of efficiency that a task falls in."""
-    if task.kind in ("linear", "matmul", "attention", "recurrent"):
-        return task.kind
-    if task.kind in ("conv", "conv_transpose"):
-        op = next(ops[name] for name in task.ops if ops[name].kind == task.kind)
-        groups, kernel = op.attrs.get("groups", 1), op.attrs.get("kernel", ())
-        shape = graph.tensors[op.inputs[0]].shape if op.inputs else None
-        if groups > 1 and shape is not None and len(shape) > 1 and groups == shape[1]:
-            return "depthwise"
-        return "pointwise" if kernel and set(kernel) == {1} else "conv"
-    return "other"
 
 
 def _refusals(
