@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,7 +11,7 @@ from typing import Any
 import onnx
 
 from talaria_widget.compilers.observed import Node
-from talaria_widget.compilers.onnxruntime.profiling import ProfilerCost, read_profile
+from talaria_widget.compilers.onnxruntime.profiling import ProfilerCost, node_times, read_events
 from talaria_widget.compilers.onnxruntime.sessions import open_session, session_options
 from talaria_widget.compilers.onnxruntime.standin import Feed
 from talaria_widget.compilers.onnxruntime.timing import Run
@@ -37,8 +36,9 @@ class Watched:
     def nodes(self, cost: ProfilerCost) -> tuple[Node, ...]:
         """The nodes that ran, in order, and what each gave; the profile ends here."""
         path = Path(self.session.end_profiling())
-        events = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-        times = [each for each in read_profile(path, cost, WARM_UPS) if not each.within]
+        events = read_events(path)
+        path.unlink(missing_ok=True)
+        times = [each for each in node_times(events, cost, WARM_UPS) if not each.within]
         held = _held(self.optimised)
         results = _results(events)
         return tuple(

@@ -6,6 +6,7 @@ from it, with the profiler's part off, and totals from runs without it.
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 from collections import defaultdict
@@ -69,7 +70,7 @@ def profiler_cost(rounds: int = 30) -> ProfilerCost:
         with undisturbed():
             for _ in range(rounds):
                 session.run(None, feed)
-        events = _events(Path(session.end_profiling()))
+        events = read_events(Path(session.end_profiling()))
     nodes = [e for e in events if e.get("cat") == "Node"][2 * CHAIN :]
     shown = 1e-6 * middle([e["dur"] for e in nodes])
     apart = 1e-6 * middle([b["ts"] - a["ts"] for a, b in pairwise(nodes)])
@@ -85,8 +86,15 @@ def read_profile(path: Path, cost: ProfilerCost, skip: int = 2) -> list[NodeTime
         cost: what `profiler_cost` found on this machine.
         skip: how many runs come first that only warmed up.
     """
-    events = _events(path)
+    events = read_events(path)
     path.unlink(missing_ok=True)
+    return node_times(events, cost, skip)
+
+
+def node_times(
+    events: Sequence[Mapping[str, Any]], cost: ProfilerCost, skip: int = 2
+) -> list[NodeTime]:
+    """The same of events that were read already."""
     runs = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e["name"] == "model_run")
     nodes = sorted(
         (e for e in events if e.get("cat") == "Node" and e["name"].endswith(_KERNEL)),
@@ -158,8 +166,20 @@ def _node_times(runs: Sequence[_Run], cost: ProfilerCost) -> list[NodeTime]:
     return found
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """What a profile lists, all of it.
+
+    A million objects are made that nothing refers back to: no search for cycles meanwhile.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        events: list[dict[str, Any]] = json.loads(
+            path.read_text(encoding="utf-8", errors="replace")
+        )
+    finally:
+        if enabled:
+            gc.enable()
     return events
 
 
