@@ -155,7 +155,8 @@ def show(
     """The widget: the same report, to look at and to change by clicks.
 
     On this machine (the default device) it shows modelled figures at once; measured ones
-    replace them as they arrive, with progress and a Stop. `w.wait()` waits for them.
+    replace them as they arrive, with progress and a Stop. `w.wait()` waits for them. Where the
+    cell is run again, what was measured behind its last widget stops.
 
     Args:
         model: as for `capture`.
@@ -184,6 +185,8 @@ def show(
     if recipe is None and _last.get(key):
         start, notice = _take_up(graph, on, _last[key])
     view = widgets.Talaria(graph, on, start, origin=origin, measure=measure, notice=notice)
+    for old in widgets.replaced_by(view):
+        old._replace()
     view._saved = _keeper(model, key)
     return view
 

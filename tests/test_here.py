@@ -22,7 +22,7 @@ from runtime_nets import residual_net
 from talaria_widget.compilers.onnxruntime import bench, process
 from talaria_widget.compilers.onnxruntime.child import Child
 from talaria_widget.prices import evaluate
-from talaria_widget.widget import Talaria
+from talaria_widget.widget import Talaria, cells
 from talaria_widget.wire import decode
 
 IMAGE = torch.zeros(1, 3, 64, 64)
@@ -421,3 +421,29 @@ def test_analyze_stays_modelled_where_the_way_to_the_runtime_breaks(
     report = talaria.analyze(torch.nn.Linear(8, 8), torch.zeros(1, 8))
     assert report.provenance == "modelled"
     assert any("the disk is gone" in note for note in report.notes)
+
+
+def test_a_cell_that_is_run_again_stops_what_its_last_widget_measured(
+    monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    def now(widget: Talaria) -> str:
+        found = widget._behind.state
+        return "" if found is None else found["state"]
+
+    monkeypatch.setattr(bench, "BASELINE_S", 30.0)
+    run = ["first", "1"]
+    monkeypatch.setattr(cells, "running", lambda: tuple(run))
+    old, beside = show(small_net(), IMAGE), show(small_net(), IMAGE)
+    run[:] = ["second", "2"]
+    other = show(small_net(), IMAGE)
+    assert {now(each) for each in (old, beside, other)} <= {"waiting", "baseline"}
+    run[:] = ["first", "3"]
+    new = show(small_net(), IMAGE)
+    assert [state(each) for each in (old, beside)] == ["stopped", "stopped"]
+    assert old._status["measuring"]["text"] == "Stopped measuring: the cell was run again"
+    assert {now(each) for each in (new, other)} <= {"waiting", "baseline"}
+    old.measure()
+    assert now(old) in ("waiting", "baseline")
+    run[:] = ["", ""]
+    show(small_net(), IMAGE)
+    assert now(new) in ("waiting", "baseline")

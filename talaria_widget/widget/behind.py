@@ -70,6 +70,11 @@ class Behind:
         if self._now is not None:
             self._now.stop()
 
+    def rest(self, why: str) -> None:
+        """Stop what is measured now; others of this kernel go on."""
+        if self._now is not None:
+            self._now.stop(why)
+
     def wait(self, timeout_s: float | None) -> bool:
         """Wait for what is being measured; whether it was finished in time."""
         return self._now is None or self._now.wait(timeout_s)

@@ -164,6 +164,11 @@ class Talaria(anywidget.AnyWidget):
         self._behind.stop()
         self._measured("state")
 
+    def _replace(self) -> None:
+        """Another widget of the same cell stands where this one stood."""
+        self._behind.rest("Stopped measuring: the cell was run again")
+        self._measured("state")
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until everything is measured; Ctrl-C ends the waiting and not the measuring.
 
