@@ -21,7 +21,6 @@ from talaria_widget.compilers.onnxruntime.payloads import Building, Seen
 from talaria_widget.compilers.onnxruntime.plan import Unit, builds, fetch, is_static
 from talaria_widget.compilers.onnxruntime.prices import measured_prices
 from talaria_widget.compilers.onnxruntime.process import Process
-from talaria_widget.compilers.onnxruntime.profiling import calm
 from talaria_widget.compilers.onnxruntime.remembered import (
     baseline_from,
     edges_from,
@@ -37,6 +36,7 @@ from talaria_widget.compilers.onnxruntime.rows import (
     seconds_again,
 )
 from talaria_widget.compilers.onnxruntime.standin import inputs_of
+from talaria_widget.compilers.onnxruntime.timing import quantile
 from talaria_widget.compilers.onnxruntime.unchanged import Unchanged
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
@@ -295,5 +295,5 @@ class Bench:
 
 
 def _paced(baseline: Baseline, paces: Sequence[float]) -> Baseline:
-    """A baseline at the pace that was settled at."""
-    return replace(baseline, timing=replace(baseline.timing, seconds=calm(paces)))
+    """A baseline at the pace that was settled at: the lower quartile of all that were seen."""
+    return replace(baseline, timing=replace(baseline.timing, seconds=quantile(paces)))
