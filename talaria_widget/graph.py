@@ -166,10 +166,14 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A line of the model's code. `file` is for the reader (never an absolute path)."""
+    """A line of the model's code. `file` is for the reader (never an absolute path).
+
+    `place` says which file that is to `frontends.excerpts`, in this process alone.
+    """
 
     file: str
     line: int
+    place: int | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

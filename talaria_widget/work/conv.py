@@ -20,7 +20,7 @@ def count_conv(graph: Graph, op: Op) -> tuple[int, int]:
     The weight is (C_out, C_in / groups, *kernel), so its shape without the first axis is the
     cost of one output, whatever the groups.
     """
-    kernel, biased = _kernel(graph, op)
+    kernel, biased = kernel_of(graph, op), _biased(graph, op)
     outputs = output_size(graph, op)
     return in_reals(graph, op, outputs * prod(kernel[1:]), outputs * biased)
 
@@ -30,23 +30,36 @@ def count_conv_transpose(graph: Graph, op: Op) -> tuple[int, int]:
 
     Each input element is spread over the kernel; the weight is (C_in, C_out / groups, *kernel).
     """
-    kernel, biased = _kernel(graph, op)
+    kernel, biased = kernel_of(graph, op), _biased(graph, op)
     image = op.inputs[0] if op.inputs else op.weights[-1]
     macs = size(graph, image) * prod(kernel[1:])
     return in_reals(graph, op, macs, output_size(graph, op) * biased)
 
 
-def _kernel(graph: Graph, op: Op) -> tuple[tuple[int, ...], bool]:
-    """The kernel's shape and whether there is a bias; either may be computed and so an input.
+def kernel_of(graph: Graph, op: Op) -> tuple[int, ...]:
+    """The kernel's shape; it may be computed and so an input.
+
+    Raises:
+        LookupError: there is none.
+    """
+    known = (shape(graph, name) for name in _operands(op))
+    kernel = next((each for each in known if len(each) > 1), None)
+    if kernel is None:
+        raise LookupError(f"{op.name} has no kernel")
+    return kernel
+
+
+def _biased(graph: Graph, op: Op) -> bool:
+    """Whether there is a bias, stored or computed.
 
     A fixed kernel is a buffer (a blur), and so are the scales and zero points of what is stored
     as integers, which have one axis and are no bias.
     """
-    names = (*op.weights, *op.inputs[1:])
-    kernel = next((known for known in (shape(graph, n) for n in names) if len(known) > 1), None)
-    if kernel is None:
-        raise LookupError(f"{op.name} has no kernel")
     if "biases" in op.attrs:
-        return kernel, bool(op.attrs["biases"])
-    held = (tensor(graph, name) for name in names)
-    return kernel, any(len(t.shape or ()) == 1 for t in held if t.role != "buffer")
+        return bool(op.attrs["biases"])
+    held = (tensor(graph, name) for name in _operands(op))
+    return any(len(t.shape or ()) == 1 for t in held if t.role != "buffer")
+
+
+def _operands(op: Op) -> tuple[str, ...]:
+    return (*op.weights, *op.inputs[1:])

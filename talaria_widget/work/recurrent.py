@@ -6,7 +6,7 @@ from talaria_widget.graph import Graph, Op
 from talaria_widget.work.pointwise import ACTIVATION
 from talaria_widget.work.shapes import shape, size, tensor
 
-_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 _SIGMOID, _TANH = ACTIVATION["sigmoid"], ACTIVATION["tanh"]
 
@@ -34,8 +34,8 @@ def count_recurrent(graph: Graph, op: Op) -> tuple[int, int]:
     hidden, layers, directions = attrs["hidden"], attrs["layers"], attrs["directions"]
     projection = attrs.get("projection") or 0
     state = projection or hidden
-    widths = [shape(graph, op.inputs[0])[-1], *[state * directions] * (layers - 1)]
-    gates = _GATES[attrs["mode"]]
+    widths = layer_widths(graph, op)
+    gates = GATES[attrs["mode"]]
     matrices = directions * sum(
         gates * hidden * (width + state) + hidden * projection for width in widths
     )
@@ -47,3 +47,11 @@ def count_recurrent(graph: Graph, op: Op) -> tuple[int, int]:
     rows = attrs["steps"] * attrs["batch"]
     units = layers * directions * hidden
     return rows * matrices, rows * (units * _REST[attrs["mode"]] + biases)
+
+
+def layer_widths(graph: Graph, op: Op) -> list[int]:
+    """What each layer reads: the first its input, the others the state of every direction."""
+    attrs = op.attrs
+    state = attrs.get("projection") or attrs["hidden"]
+    others = attrs["layers"] - 1
+    return [shape(graph, op.inputs[0])[-1], *[state * attrs["directions"]] * others]

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from talaria_widget.frontends import excerpts
 from talaria_widget.graph import Source
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
@@ -27,6 +28,7 @@ class Places:
     def __init__(self, paths: Mapping[int, str]) -> None:
         self._paths = paths
         self._stack = [""]
+        _PLACES.clear()
 
     @property
     def path(self) -> str:
@@ -94,15 +96,26 @@ def find_source(boundary: CodeType) -> Source | None:
         if shown is None:
             shown = _SHOWN[file] = _show(file)
         if shown:
-            return Source(shown, frame.f_lineno)
+            return Source(shown, frame.f_lineno, _place(file))
         frame = frame.f_back  # type: ignore[assignment]
     return None
 
 
 def show(file: str, line: int) -> Source | None:
-    """A line of the author's code; `None` where it is torch's, ours, or of no file."""
+    """A line of the author's code; `None` where it is torch's, ours, or of no file.
+
+    A trace may name any file: the lines of one that this process has not loaded are not kept.
+    """
     shown = _show(file) if file else ""
-    return Source(shown, line) if shown else None
+    return Source(shown, line, _place(file, named=True)) if shown else None
+
+
+def _place(file: str, named: bool = False) -> int | None:
+    """Where the lines of a file are found again, as it is now: looked at once in a recording."""
+    if file not in _PLACES:
+        known = not named or excerpts.is_loaded(file)
+        _PLACES[file] = excerpts.keep(file) if known else None
+    return _PLACES[file]
 
 
 def _show(file: str) -> str:
@@ -135,3 +148,4 @@ def _package_root(path: str) -> str | None:
 
 
 _SHOWN: dict[str, str] = {}
+_PLACES: dict[str, int | None] = {}
