@@ -142,6 +142,11 @@ export function parseQuantity(text: string, unit: "s" | "B" | "J", shown = ""): 
   return factor === undefined || !(value > 0) ? Number.NaN : value * factor;
 }
 
+/** What a prefix stands for: `k` for 1000; NaN where it is none. */
+export function multiple(prefix: string): number {
+  return Object.hasOwn(MULTIPLES, prefix) ? MULTIPLES[prefix] : Number.NaN;
+}
+
 /** What most names begin with, to a separator: said once, it need not be said in each. */
 export function sharedPrefix(names: readonly string[]): string {
   const counts = new Map<string, number>();
@@ -218,4 +223,16 @@ export function timesRange(low: number, high: number): string {
 
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** A tick of an axis in its unit, without trailing zeros: `0.25`. */
+export function tick(value: number, { factor }: Pick<Scale, "factor">): string {
+  return String(Number((value / factor).toPrecision(6))).replace("-", "−");
+}
+
+/** A round number as short as can be: `0.1`, `10`, `100 G`. */
+export function short(value: number): string {
+  const [factor, prefix] = value >= 1 ? prefixOf(value, "") : [1, ""];
+  const number = String(Number((value / factor).toPrecision(3)));
+  return prefix ? `${number}${THIN}${prefix}` : number;
 }

@@ -2,13 +2,28 @@
 import { untrack } from "svelte";
 import { COLUMN, type Key, type Rows } from "../data/columns";
 import { columnScales, type Figures, largestAmong } from "../data/figures";
-import { type Filter, passing } from "../data/filters";
+import {
+  type Filter,
+  passing,
+  type RangeFilter,
+  stack,
+  withRange,
+  withValues,
+} from "../data/filters";
 import { sharedPrefix } from "../data/format";
 import { type Group, type Grouping, groupRows } from "../data/groups";
 import { gridOf, type Layout, OURS, visibleColumns } from "../data/layout";
+import { parseSearch } from "../data/search";
 import { castLines, layLines, ranker, type Sort, sortRows } from "../data/table";
 import type { TalariaState } from "./talaria.svelte";
 import type { ViewState } from "./view.svelte";
+
+/** Below this width of the widget the header has no charts. */
+const CHARTS_FROM = 540;
+/** Heights of the header, without charts and with them. */
+const HEADER = [28, 46] as const;
+/** "The top 80 %". */
+const TOP = 0.8;
 
 export class TableState {
   sort = $state.raw<Sort>({ key: "latency", descending: true });
@@ -67,8 +82,11 @@ export class TableState {
     () => COLUMN[this.sort.key].live && this.order.seconds !== this.#talaria.now.totals.latency_s,
   );
 
+  /** What is typed, understood. */
+  typed = $derived.by(() => parseSearch(this.search, this.#scales));
+
   allFilters = $derived.by((): readonly Filter[] =>
-    this.search.trim() ? [...this.filters, { kind: "text", text: this.search }] : this.filters,
+    this.typed.filters.length ? [...this.filters, ...this.typed.filters] : this.filters,
   );
 
   /** Per row 1 where all filters let it pass. */
@@ -76,6 +94,13 @@ export class TableState {
 
   /** The rows that pass, in the order of the sort. */
   shown = $derived.by(() => this.order.order.filter((row) => this.passing[row] === 1));
+
+  /** Per row 1 where it is selected. */
+  selected = $derived.by(() => {
+    const found = new Uint8Array(this.#talaria.program.rows);
+    for (const row of this.#talaria.selectedRows) found[row] = 1;
+    return found;
+  });
 
   casts = $derived.by(() => castLines(this.rows.program, this.rows.now));
 
@@ -107,6 +132,9 @@ export class TableState {
   columns = $derived.by(() => visibleColumns(this.layout, this.width));
 
   grid = $derived.by(() => gridOf(this.columns, this.layout, this.width));
+
+  charts = $derived.by(() => this.width >= CHARTS_FROM);
+  headerHeight = $derived.by(() => HEADER[Number(this.charts)]);
 
   #base = $derived.by(() => ({ program: this.#talaria.program, before: this.#talaria.baseline }));
   #scales = $derived.by(() => columnScales(this.#base));
@@ -152,6 +180,40 @@ export class TableState {
     if (open) next.add(group.id);
     else next.delete(group.id);
     this.open = next;
+  }
+
+  /** What is typed becomes filters that stay; false where some of it is not understood. */
+  keepSearch(): boolean {
+    const { filters, problem } = this.typed;
+    if (problem || !filters.length) return false;
+    this.filters = stack(this.filters, filters);
+    this.search = "";
+    return true;
+  }
+
+  removeFilter(filter: Filter) {
+    this.filters = this.filters.filter((other) => other !== filter);
+  }
+
+  setRange(range: RangeFilter) {
+    this.filters = withRange(this.filters, range);
+  }
+
+  setValues(key: Key, values: readonly string[]) {
+    this.filters = withValues(this.filters, key, values);
+  }
+
+  /** The column whose largest rows are the top: the sorted one where it adds up. */
+  topKey = $derived.by((): Key => {
+    const column = COLUMN[this.sort.key];
+    return column.kind === "number" && column.adds ? column.key : "latency";
+  });
+
+  top = $derived.by(() => this.filters.find(({ kind }) => kind === "top"));
+
+  toggleTop() {
+    if (this.top) this.removeFilter(this.top);
+    else this.filters = stack(this.filters, [{ kind: "top", key: this.topKey, share: TOP }]);
   }
 
   clearFilters() {
