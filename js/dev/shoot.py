@@ -139,6 +139,38 @@ def closed(page: Page) -> None:
     page.get_by_test_id("splitter").press("End")
 
 
+def strip_of(page: Page) -> None:
+    """The pointer over a chart, and a filter."""
+    page.get_by_test_id("filter").fill("conv")
+    page.wait_for_timeout(300)
+    box = page.get_by_test_id("chart-timeline").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 50)
+
+
+def strip_other(page: Page) -> None:
+    """The other charts: costs by module, the distribution brushed, the roofline under a lasso."""
+    page.get_by_test_id("cost-parts").select_option("module")
+    page.get_by_test_id("chart-choice").first.select_option("distribution")
+    box = page.get_by_test_id("chart-distribution").locator("svg").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
+    page.mouse.up()
+    box = page.get_by_test_id("chart-roofline").locator("svg").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 130, box["y"] + 10)
+    page.mouse.down()
+    for x, y in ((240, 10), (240, 70), (120, 80), (130, 12)):
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+
+
+def strip_folded(page: Page) -> None:
+    """Only the title line of the charts."""
+    page.get_by_test_id("strip-fold").click()
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
@@ -181,6 +213,17 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "all-columns": (1040, "fixture=resnet", all_columns),
     "all-columns-dark": (1040, "fixture=resnet&theme=dark", all_columns),
     "large": (1040, "fixture=large", still),
+    "strip-light": (1040, "fixture=resnet", strip_of),
+    "strip-dark": (1040, "fixture=resnet&theme=dark", strip_of),
+    "strip-other": (1040, "fixture=resnet", strip_other),
+    "strip-other-dark": (1040, "fixture=resnet&theme=dark", strip_other),
+    "strip-wide": (1400, "fixture=encoder", still),
+    "strip-middle": (880, "fixture=resnet-here&measured=done", still),
+    "strip-narrow": (560, "fixture=resnet", still),
+    "strip-narrowest": (400, "fixture=resnet", still),
+    "strip-large": (1040, "fixture=large", strip_of),
+    "strip-unknown": (1040, "fixture=unknown", still),
+    "strip-folded": (1040, "fixture=resnet", strip_folded),
     "here-modelled": (1040, "fixture=resnet-here&measured=modelled", still),
     "here-waiting": (1040, "fixture=resnet-here&measured=waiting", still),
     "here-baseline": (1040, "fixture=resnet-here&measured=baseline", still),

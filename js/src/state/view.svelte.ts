@@ -1,7 +1,9 @@
 /** What one view of the widget keeps for itself: never synced, never seen by Python. */
 import type { Evaluation } from "../data/decode";
 import { type OptionCost, priceMenu } from "../data/preview";
+import { priceRule } from "../data/rules";
 import type { Kept } from "./kept";
+import { StripState } from "./strip.svelte";
 import { TableState } from "./table.svelte";
 import type { TalariaState } from "./talaria.svelte";
 
@@ -22,21 +24,25 @@ export class ViewState {
   /** Over the whole window. */
   full = $state(false);
   menuOpen = $state(false);
+  /** The rule whose option menu is open, by its place. */
+  ruleMenu = $state<number | null>(null);
   /** The option that the menu points at, by its label: prices may change meanwhile. */
   pointed = $state<string | null>(null);
   /** A row that another view asks the table to bring into sight. */
   reveal = $state.raw<{ row: number } | null>(null);
 
   table: TableState;
+  strip = new StripState();
 
   #talaria: TalariaState;
 
   /** What the menu says of each option. */
-  costs = $derived.by((): OptionCost[] =>
-    this.menuOpen
-      ? priceMenu(this.#talaria.plan, this.#talaria.choice, this.#talaria.selectedRows)
-      : [],
-  );
+  costs = $derived.by((): OptionCost[] => {
+    const { plan, choice, selectedRows, recipe } = this.#talaria;
+    if (this.menuOpen) return priceMenu(plan, choice, selectedRows);
+    const at = this.ruleMenu;
+    return at === null || !recipe.rules[at] ? [] : priceRule(plan, recipe.rules, at);
+  });
 
   /** The option that the menu points at, if it can be had. */
   candidate = $derived.by((): OptionCost | null => {

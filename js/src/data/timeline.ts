@@ -1,0 +1,203 @@
+/** The order of execution as spans of time, casts among them, and what is drawn of so many. */
+import type { Evaluation, Program } from "./decode";
+
+/** Spans one after another, the rows' in their order: span i is from `edges[i]` to `edges[i + 1]`. */
+export interface Timeline {
+  edges: Float64Array;
+  /** The row of each span, or the one that a cast belongs to. */
+  rows: Int32Array;
+  /** The number of its cast, -1 for the row itself. */
+  casts: Int32Array;
+  seconds: number;
+  /** Rows and casts whose time nobody knows: they have no span. */
+  unknown: number;
+}
+
+const made = new WeakMap<Evaluation, Timeline>();
+
+export function timelineOf(program: Program, evaluation: Evaluation): Timeline {
+  const known = made.get(evaluation);
+  if (known) return known;
+  const timeline = lay(program, evaluation);
+  made.set(evaluation, timeline);
+  return timeline;
+}
+
+/** A cast of what its row makes comes after it, any other before. */
+function lay(program: Program, { latency, casts }: Evaluation): Timeline {
+  const before = new Map<number, number[]>();
+  const after = new Map<number, number[]>();
+  for (let cast = 0; cast < casts.row.length; cast++) {
+    const row = casts.row[cast];
+    const side = program.tensor_row[casts.tensor[cast]] === row ? after : before;
+    const others = side.get(row);
+    if (others) others.push(cast);
+    else side.set(row, [cast]);
+  }
+  const most = program.rows + casts.row.length;
+  const edges = new Float64Array(most + 1);
+  const rows = new Int32Array(most);
+  const spanCasts = new Int32Array(most);
+  let count = 0;
+  let unknown = 0;
+  const add = (row: number, cast: number, seconds: number) => {
+    if (Number.isNaN(seconds)) unknown += 1;
+    if (!(seconds > 0)) return;
+    rows[count] = row;
+    spanCasts[count] = cast;
+    edges[count + 1] = edges[count] + seconds;
+    count += 1;
+  };
+  for (let row = 0; row < program.rows; row++) {
+    for (const cast of before.get(row) ?? []) add(row, cast, casts.latency.point[cast]);
+    add(row, -1, latency.point[row]);
+    for (const cast of after.get(row) ?? []) add(row, cast, casts.latency.point[cast]);
+  }
+  return {
+    edges: edges.subarray(0, count + 1),
+    rows: rows.subarray(0, count),
+    casts: spanCasts.subarray(0, count),
+    seconds: edges[count],
+    unknown,
+  };
+}
+
+/** The span at a time, or -1 outside. */
+export function spanAt({ edges, rows }: Timeline, seconds: number): number {
+  if (!(seconds >= 0) || seconds >= edges[rows.length]) return -1;
+  let low = 0;
+  let high = rows.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (edges[middle + 1] > seconds) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The rows of all spans that a stretch of time touches, in order. */
+export function rowsBetween(timeline: Timeline, from: number, to: number): number[] {
+  const { edges, rows } = timeline;
+  const found = new Set<number>();
+  for (let span = 0; span < rows.length; span++) {
+    if (edges[span] < to && edges[span + 1] > from) found.add(rows[span]);
+  }
+  return [...found];
+}
+
+/** What is drawn: a span, or several too narrow to be seen alone. */
+export interface Band {
+  from: number;
+  to: number;
+  /** What it is coloured by: what takes most of its time. */
+  key: number;
+}
+
+/**
+ * Spans on a scale of pixels per second; those narrower than one pixel are put together. A span
+ * whose key is negative is left out, and what stands on its two sides is not put together.
+ */
+export function bandsOf(
+  { edges, rows }: Timeline,
+  perSecond: number,
+  keys: number,
+  keyOf: (span: number) => number,
+): Band[] {
+  const bands: Band[] = [];
+  const taken = new Float64Array(keys);
+  let from = -1;
+  const flush = (to: number) => {
+    if (from < 0) return;
+    let key = 0;
+    for (let other = 1; other < keys; other++) if (taken[other] > taken[key]) key = other;
+    bands.push({ from, to, key });
+    taken.fill(0);
+    from = -1;
+  };
+  for (let span = 0; span < rows.length; span++) {
+    const [start, end] = [edges[span] * perSecond, edges[span + 1] * perSecond];
+    const key = keyOf(span);
+    if (key < 0) {
+      flush(start);
+    } else if (end - start >= 1) {
+      flush(start);
+      bands.push({ from: start, to: end, key });
+    } else {
+      if (from < 0) from = start;
+      taken[key] += end - start;
+      if (end - from >= 1) flush(end);
+    }
+  }
+  flush(edges[rows.length] * perSecond);
+  return bands;
+}
+
+/** Neighbours that touch, of one key, as one. */
+export function joined(bands: readonly Band[]): Band[] {
+  const found: Band[] = [];
+  for (const band of bands) {
+    const last = found[found.length - 1];
+    if (last && last.key === band.key && band.from - last.to < 0.5) last.to = band.to;
+    else found.push({ ...band });
+  }
+  return found;
+}
+
+export interface Step {
+  from: number;
+  to: number;
+  bytes: number;
+}
+
+/** The memory alive over time, on a scale of pixels per second; within a pixel the most of it. */
+export function memorySteps(
+  { edges, rows }: Timeline,
+  memory: Float64Array,
+  perSecond: number,
+): Step[] {
+  const steps: Step[] = [];
+  let open: Step | null = null;
+  for (let span = 0; span < rows.length; span++) {
+    const [from, to] = [edges[span] * perSecond, edges[span + 1] * perSecond];
+    const bytes = memory[rows[span]] || 0;
+    if (open && (open.to - open.from < 1 || open.bytes === bytes)) {
+      if (open.to - open.from < 1) open.bytes = Math.max(open.bytes, bytes);
+      open.to = to;
+    } else {
+      open = { from, to, bytes };
+      steps.push(open);
+    }
+  }
+  return steps;
+}
+
+/** The row with the most memory, and when it begins; null where nothing is alive. */
+export function memoryPeak(
+  { edges, rows }: Timeline,
+  memory: Float64Array,
+): { row: number; from: number; to: number; bytes: number } | null {
+  let row = -1;
+  for (let at = 0; at < memory.length; at++) {
+    if (memory[at] > (row < 0 ? 0 : memory[row])) row = at;
+  }
+  if (row < 0) return null;
+  let span = rows.findIndex((other) => other >= row);
+  if (span < 0) span = rows.length;
+  const to = span < rows.length && rows[span] === row ? edges[span + 1] : edges[span];
+  return { row, from: edges[span], to, bytes: memory[row] };
+}
+
+/** Pixels per second at which all fits, and the present with room for its label behind it. */
+export function timeScale(
+  width: number,
+  label: number,
+  { now, before, target }: { now: number; before: number; target: number | null },
+): number {
+  const longest = Math.max(now, before);
+  if (!(longest > 0)) return 0;
+  // A target far beyond would leave no room for the rest.
+  const most = target !== null && target < longest * FAR ? Math.max(longest, target) : longest;
+  return Math.min((width - 1) / most, Math.max(width / 2, width - label) / Math.max(now, 1e-30));
+}
+
+const FAR = 1.5;
