@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
-from talaria_widget.compilers.observed import Baseline, Whole
+from talaria_widget.compilers.observed import Baseline, KernelTime, Whole
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused, Stopped
 from talaria_widget.graph import UnsupportedModelError
 from talaria_widget.prices import Prices
@@ -48,6 +48,9 @@ class Bench(Protocol):
 
     def compile(self) -> Program:
         """Measure the baseline."""
+
+    def kernel(self, signature: str, option: Option) -> KernelTime | None:
+        """A task of this signature in an option's form, if it was timed."""
 
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from what was measured so far; measures nothing."""
@@ -178,6 +181,10 @@ class Measurement:
     def observed(self) -> Baseline | None:
         """The baseline, once it was measured."""
         return None if self._bench is None else self._bench.observed
+
+    def kernel(self, signature: str, option: Option) -> KernelTime | None:
+        """A task of this signature in an option's form, if it was timed."""
+        return None if self._bench is None else self._bench.kernel(signature, option)
 
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from all that was measured so far."""

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from talaria_widget.compilers import as_stored, stored
+from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.rates import floats, moving_seconds
 from talaria_widget.graph import DTYPE_BITS, Graph, Op
 from talaria_widget.hardware import MenuOption
 from talaria_widget.program import Program, Task
+from talaria_widget.recipe import Option
 
 Array = NDArray[Any]
 
@@ -43,6 +45,14 @@ class Parts:
     memory: Array
     unpacking: Array
     seconds: Array
+
+
+def parts_of_rows(program: Program, asked: Sequence[Option] = ()) -> tuple[Array, Parts]:
+    """The signature of each row, and the parts of each signature in every line of the menu."""
+    lines = menu(program, asked)
+    signature, first = signatures(program.tasks)
+    counts = np.bincount(signature, minlength=len(first)).astype(np.float64)[:, None]
+    return signature, latency_parts(program, first, counts, stored.table(program, lines), lines)
 
 
 def latency_parts(

@@ -95,6 +95,11 @@ class Behind:
         """The report of a recipe, with its measured whole if it was built."""
         return pipeline.report(compiled, recipe, self._find(compiled.program.device))
 
+    def timed(self, on: Device) -> Measurement | None:
+        """What was measured of a device's rows; `None` as long as all of them are modelled."""
+        found = self._find(on)
+        return None if found is None or found.program is None else found
+
     def want(self, report: Report) -> None:
         """This recipe is the present one: its whole is built once it rests."""
         if self._now is not None:

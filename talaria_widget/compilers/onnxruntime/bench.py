@@ -11,7 +11,7 @@ from typing import TypeVar
 from talaria_widget.compilers.cache import Cache, machine
 from talaria_widget.compilers.machine import runtime_version
 from talaria_widget.compilers.menu import menu
-from talaria_widget.compilers.observed import Baseline, Node, Timing, Whole
+from talaria_widget.compilers.observed import Baseline, KernelTime, Node, Timing, Whole
 from talaria_widget.compilers.onnxruntime.casts import passes
 from talaria_widget.compilers.onnxruntime.child import ChildDied, ChildRefused
 from talaria_widget.compilers.onnxruntime.forms import Edge
@@ -111,6 +111,11 @@ class Bench:
     def observed(self) -> Baseline | None:
         """The baseline, once it was measured."""
         return self._baseline
+
+    def kernel(self, signature: str, option: Option) -> KernelTime | None:
+        """A task of this signature in an option's form, if it was timed."""
+        found = self._table.known.get((signature, option))
+        return found.time if found is not None and found.ratios else None
 
     def price(self, program: Program, asked: Sequence[Option]) -> Prices:
         """Prices from all that was measured so far; measures nothing."""
