@@ -80,9 +80,7 @@ def examine(draft: Draft, name: str, tensor: str, option: Option) -> Weight:
     """
     writer = writer_of(option, name)
     if tensor not in draft.stored:
-        inside = draft.captured or draft.model.functions
-        why = LIES_INSIDE if inside else f"the file stores no weight {tensor!r}"
-        raise ValueError(f"apply cannot write {name!r}: {why}. Leave it out of the recipe.")
+        raise ValueError(f"apply cannot write {name!r}: {LIES_INSIDE}. Leave it out of the recipe.")
     dtype = draft.array(tensor).dtype
     if writer is _as_stored:
         if option is not None and dtype != np.float32:
