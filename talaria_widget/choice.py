@@ -207,6 +207,18 @@ def main_kind(kinds: Collection[str]) -> str:
     return computing[0] if computing else "embedding"
 
 
+def matched(names: Index, rule: Rule) -> tuple[int, ...]:
+    """The ops with weights that a rule matches, in order.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = _hits(names, rule)
+    if not found:
+        raise ValueError(_miss(names, rule))
+    return found
+
+
 def _hits(names: Index, rule: Rule) -> tuple[int, ...]:
     """The ops with weights that a rule matches, in order."""
     graph = names.graph

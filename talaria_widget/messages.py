@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -261,19 +261,32 @@ def _refusals(report: Report) -> list[RefusalInfo]:
     ]
 
 
+def rows_of(program: Program, hits: Iterable[int]) -> list[int]:
+    """The rows that hold these ops, in order."""
+    row_of, ops = program.row_of_op, program.graph.ops
+    return sorted({row_of[ops[i].name] for i in hits if ops[i].name in row_of})
+
+
+def _weights(program: Program, hits: Iterable[int], number: Mapping[str, int]) -> list[int]:
+    """The stored weights that options for these ops are for."""
+    ops, tensors = program.graph.ops, program.graph.tensors
+    names = (name for i in hits for name in ops[i].weights if name in number)
+    return sorted({number[name] for name in names if tensors[name].role == "weight"})
+
+
 def recipe_state(
     recipe: Recipe, choice: Choice, program: Program, revision: int, undo: bool, redo: bool
 ) -> RecipeState:
-    """The rules, with the rows that each one hits."""
-    row_of = program.row_of_op
-    ops = program.graph.ops
+    """The rules, with the rows and weights that each one hits."""
+    number = {w.name: i for i, w in enumerate(program.weights) if w.leader == w.name}
     rules: list[RuleInfo] = [
         {
             "match": list(rule.patterns),
             "option": option_label(rule.option),
             "python": option_python(rule.option),
             "enabled": rule.enabled,
-            "rows": sorted({row_of[ops[i].name] for i in hits if ops[i].name in row_of}),
+            "rows": rows_of(program, hits),
+            "weights": _weights(program, hits, number),
         }
         for rule, hits in zip(recipe.rules, choice.hits, strict=True)
     ]

@@ -189,13 +189,17 @@ class ReportMeta(TypedDict):
 
 
 class RuleInfo(TypedDict):
-    """A rule of the recipe, and the rows whose layers it matches."""
+    """A rule of the recipe, and the rows and stored weights of the layers that it matches.
+
+    The last rule that is switched on and names a weight decides it.
+    """
 
     match: list[str]
     option: str
     python: str
     enabled: bool
     rows: list[int]
+    weights: list[int]
 
 
 class RecipeState(TypedDict):
@@ -247,6 +251,163 @@ class RuleCommand(TypedDict):
     recipe: int
 
 
+class MatchCommand(TypedDict):
+    """Let a rule match other names or patterns."""
+
+    kind: Literal["rule"]
+    sequence: int
+    action: Literal["match"]
+    index: int
+    match: list[str]
+    recipe: int
+
+
+class OptionCommand(TypedDict):
+    """Give a rule the option of this column."""
+
+    kind: Literal["rule"]
+    sequence: int
+    action: Literal["option"]
+    index: int
+    option: int
+    recipe: int
+
+
+class AddCommand(TypedDict):
+    """A new rule at the end of the list."""
+
+    kind: Literal["rule"]
+    sequence: int
+    action: Literal["add"]
+    match: list[str]
+    option: int
+    recipe: int
+
+
+class HitsCommand(TypedDict):
+    """Ask what a rule of these names or patterns would hit: nothing changes."""
+
+    kind: Literal["hits"]
+    sequence: int
+    match: list[str]
+
+
+class HitsAnswer(TypedDict):
+    """The rows of program `program` that it would hit, or in `error` why it can hit none."""
+
+    kind: Literal["hits"]
+    sequence: int
+    program: int
+    rows: list[int]
+    error: str
+
+
+class DetailsCommand(TypedDict):
+    """Ask for all that is known of a row: nothing changes."""
+
+    kind: Literal["details"]
+    sequence: int
+    row: str
+
+
+class FormulaInfo(TypedDict):
+    """A count as a sum of products: what is multiplied, with which numbers, and what it gives."""
+
+    words: str
+    numbers: str
+    value: float
+    unit: Literal["MAC", "FLOP"]
+
+
+class OpDetails(TypedDict):
+    """An op of a row. `inputs` and `outputs` are dtype and shape; null counts are unknown."""
+
+    name: str
+    kind: str
+    target: str
+    source: str
+    times: int | None
+    inputs: list[str]
+    outputs: list[str]
+    macs: float | None
+    flops: float | None
+    formulas: list[FormulaInfo]
+
+
+class WeightDetails(TypedDict):
+    """A weight that the device's container stores for a row."""
+
+    name: str
+    shape: str
+    dtype: str
+
+
+class LatencyParts(TypedDict):
+    """A run of a row by formula: max(compute, memory) + unpacking + dispatch; null is unknown."""
+
+    times: float | None
+    compute_s: float | None
+    macs: float | None
+    macs_per_s: float | None
+    rest: float | None
+    rest_per_s: float | None
+    memory_s: float | None
+    activation_bytes: float | None
+    activation_bytes_per_s: float | None
+    weight_bytes: float | None
+    weight_bytes_per_s: float | None
+    exposed: float
+    unpacking_s: float | None
+    dispatch_s: float
+
+
+class KernelInfo(TypedDict):
+    """A row in an option's form beside its present one, timed in the same sweeps."""
+
+    ratio: float
+    sweeps: int
+    spread: float
+
+
+class MeasuredParts(TypedDict):
+    """What a measured row comes from: its share of `whole_s`, times the ratio of its kernel."""
+
+    whole_s: float
+    noise: float
+    rounds: int
+    runtime: str
+    kernels: list[KernelInfo | None]
+
+
+class ExcerptInfo(TypedDict):
+    """Lines of the user's code from `first` on; `marked` are those of the calls."""
+
+    file: str
+    first: int
+    lines: list[str]
+    marked: list[int]
+    note: str
+
+
+class DetailsAnswer(TypedDict):
+    """A row of program `program`; `latency` is by option. Of what is not there `error` says why.
+
+    `source_note` says why there are no lines of code.
+    """
+
+    kind: Literal["details"]
+    sequence: int
+    program: int
+    row: str
+    error: str
+    ops: list[OpDetails]
+    weights: list[WeightDetails]
+    latency: list[LatencyParts]
+    measured: MeasuredParts | None
+    excerpt: ExcerptInfo | None
+    source_note: str
+
+
 class HistoryCommand(TypedDict):
     """Step through the history, or start again with no rule."""
 
@@ -261,7 +422,17 @@ class MeasureCommand(TypedDict):
     sequence: int
 
 
-Command = MarkCommand | RuleCommand | HistoryCommand | MeasureCommand
+Command = (
+    MarkCommand
+    | RuleCommand
+    | MatchCommand
+    | OptionCommand
+    | AddCommand
+    | HitsCommand
+    | DetailsCommand
+    | HistoryCommand
+    | MeasureCommand
+)
 
 
 def encode(meta: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> bytes:

@@ -136,10 +136,13 @@ def test_the_report_message_is_what_evaluate_says(widget: Talaria) -> None:
     ("content", "says"),
     [
         ({"kind": "mark", "rows": ["blocks.0/add"], "option": 1}, "none of these rows has weights"),
-        ({"kind": "mark", "rows": ["stem"], "option": 99}, "index out of range"),
+        ({"kind": "mark", "rows": ["stem"], "option": 99}, "there is no option at place 99"),
         ({"kind": "explode"}, "unknown command"),
         ({"kind": "rule", "action": "delete", "index": 0, "to": 0, "recipe": 99}, "changed"),
-        ({"kind": "rule", "action": "delete", "index": 5, "to": 0, "recipe": 0}, "pop"),
+        (
+            {"kind": "rule", "action": "delete", "index": 5, "to": 0, "recipe": 0},
+            "no rule at place 5",
+        ),
     ],
 )
 def test_a_command_that_cannot_be_is_said_and_changes_nothing(

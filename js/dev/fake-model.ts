@@ -1,8 +1,15 @@
 /** A widget's model without Jupyter: it holds traits, and answers marks as Python would. */
 import type { AnyModel } from "@anywidget/types";
-import { decodeProgram, decodeReport, type Evaluation, type Totals } from "../src/data/decode";
+import {
+  decodeProgram,
+  decodeReport,
+  type Evaluation,
+  type Program,
+  type Totals,
+} from "../src/data/decode";
 import { evaluate, makePlan } from "../src/data/evaluate";
-import { withMarks } from "../src/data/preview";
+import { leadersOf } from "../src/data/preview";
+import { choiceOf } from "../src/data/rules";
 import type { Traits } from "../src/state/traits";
 import type { BlockHeader, Command, ReportMeta, RuleInfo } from "../src/wire";
 
@@ -90,6 +97,28 @@ export function pack(view: DataView): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
+/** The rows with weights that patterns hit: names, `*` and ranges; Python knows more. */
+function rowsOf(program: Program, match: readonly string[]): number[] {
+  const plan = makePlan(program);
+  const tests = match.map((pattern) => {
+    const parts = pattern.split(/(\*|\[\d+-\d+\])/).map((part) => {
+      const [, low, high] = /^\[(\d+)-(\d+)\]$/.exec(part) ?? [];
+      if (part === "*") return ".*";
+      if (!high) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      return `(?:${Array.from({ length: +high - +low + 1 }, (_, i) => +low + i).join("|")})`;
+    });
+    return new RegExp(`^${parts.join("")}$`);
+  });
+  return program.meta.names.flatMap((name, row) => {
+    const owns = plan.leaderStart[row] < plan.leaderStart[row + 1];
+    return owns && tests.some((test) => test.test(name)) ? [row] : [];
+  });
+}
+
+function missOf(match: readonly string[], model: string): string {
+  return `rule '${match.join(", ")}' matches no layer of ${model}; did you mean 'fc'?`;
+}
+
 export interface FakeModel extends AnyModel<Traits> {
   /** Commands sent, in order. */
   sent: Command[];
@@ -115,17 +144,30 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
   const history: RuleInfo[][] = [traits._recipe.rules];
   let place = 0;
 
-  const tell = (name: string) => {
-    for (const callback of listeners.get(name) ?? []) callback();
+  const tell = (name: string, ...values: unknown[]) => {
+    for (const callback of listeners.get(name) ?? []) callback(...values);
   };
   const receive = (changes: Partial<Traits>) => {
     Object.assign(traits, changes);
     for (const name of Object.keys(changes)) tell(`change:${name}`);
   };
 
+  function refuse(sequence: number, error: string) {
+    receive({ _status: { ...traits._status, error, notice: "", sequence } });
+  }
+
   function carryOut(command: Command) {
     const rules = [...history[place]];
-    const { names, options } = decodeProgram(traits._program).meta;
+    const program = decodeProgram(traits._program);
+    const { names, options } = program.meta;
+    if (command.kind === "hits") {
+      const rows = rowsOf(program, command.match);
+      const { revision } = program.meta;
+      const error = rows.length ? "" : missOf(command.match, program.meta.model);
+      const { kind, sequence } = command;
+      tell("msg:custom", { kind, sequence, program: revision, rows, error }, []);
+      return;
+    }
     if (command.kind === "measure" || command.kind === "stop") {
       const state = command.kind === "stop" ? "stopped" : "baseline";
       const measuring = { state, text: "", done: 0, total: 0, eta_s: null } as const;
@@ -138,18 +180,38 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
       if (command.kind === "mark") {
         const { label, python } = options[command.option];
         const rows = command.rows.map((name) => names.indexOf(name));
-        rules.push({ match: command.rows, option: label, python, enabled: true, rows });
+        const weights = leadersOf(makePlan(program), rows);
+        rules.push({ match: command.rows, option: label, python, enabled: true, rows, weights });
       } else if (command.kind === "rule") {
-        const [rule] = rules.splice(command.index, 1);
-        if (command.action === "move") rules.splice(command.to, 0, rule);
-        else if (command.action !== "delete") {
-          rules.splice(command.index, 0, { ...rule, enabled: command.action === "enable" });
+        const { action } = command;
+        if (action === "match" || action === "add") {
+          const rows = rowsOf(program, command.match);
+          if (!rows.length) {
+            refuse(command.sequence, missOf(command.match, program.meta.model));
+            return;
+          }
+          const hit = { match: command.match, rows, weights: leadersOf(makePlan(program), rows) };
+          if (action === "match") rules[command.index] = { ...rules[command.index], ...hit };
+          else rules.push({ ...hit, ...optionOf(command.option), enabled: true });
+        } else if (action === "option") {
+          rules[command.index] = { ...rules[command.index], ...optionOf(command.option) };
+        } else {
+          const [rule] = rules.splice(command.index, 1);
+          if (action === "move") rules.splice(command.to, 0, rule);
+          else if (action !== "delete") {
+            rules.splice(command.index, 0, { ...rule, enabled: action === "enable" });
+          }
         }
       }
       history.splice(place + 1, history.length, command.kind === "reset" ? [] : rules);
       place += 1;
     }
     publish(command.sequence);
+
+    function optionOf(column: number) {
+      const { label, python } = options[column];
+      return { option: column === 0 ? "default" : label, python };
+    }
   }
 
   function publish(sequence: number) {
@@ -157,12 +219,7 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
     const program = decodeProgram(traits._program);
     const old = decodeReport(traits._report, program);
     const plan = makePlan(program);
-    const labels = program.meta.options.map(({ label }) => label);
-    const marks = rules
-      .filter(({ enabled }) => enabled)
-      .map(({ rows, option }) => ({ rows, option: labels.indexOf(option) }))
-      .filter(({ option }) => option >= 0);
-    const choice = withMarks(plan, new Int32Array(program.weight_leader.length), marks);
+    const choice = choiceOf(plan, rules);
     const found = evaluate(plan, choice);
     const { totals, unknown_rows, corrections } = found;
     const recipe = old.meta.recipe + 1;

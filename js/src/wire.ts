@@ -133,13 +133,14 @@ export interface ReportMeta {
   notes: string[];
 }
 
-/** A rule of the recipe, and the rows whose layers it matches. */
+/** A rule of the recipe, and the rows and stored weights of the layers that it matches. */
 export interface RuleInfo {
   match: string[];
   option: string;
   python: string;
   enabled: boolean;
   rows: number[];
+  weights: number[];
 }
 
 /** The recipe and its history. */
@@ -186,6 +187,146 @@ export interface RuleCommand {
   recipe: number;
 }
 
+/** Let a rule match other names or patterns. */
+export interface MatchCommand {
+  kind: "rule";
+  sequence: number;
+  action: "match";
+  index: number;
+  match: string[];
+  recipe: number;
+}
+
+/** Give a rule the option of this column. */
+export interface OptionCommand {
+  kind: "rule";
+  sequence: number;
+  action: "option";
+  index: number;
+  option: number;
+  recipe: number;
+}
+
+/** A new rule at the end of the list. */
+export interface AddCommand {
+  kind: "rule";
+  sequence: number;
+  action: "add";
+  match: string[];
+  option: number;
+  recipe: number;
+}
+
+/** Ask what a rule of these names or patterns would hit: nothing changes. */
+export interface HitsCommand {
+  kind: "hits";
+  sequence: number;
+  match: string[];
+}
+
+/** The rows of program `program` that it would hit, or in `error` why it can hit none. */
+export interface HitsAnswer {
+  kind: "hits";
+  sequence: number;
+  program: number;
+  rows: number[];
+  error: string;
+}
+
+/** Ask for all that is known of a row: nothing changes. */
+export interface DetailsCommand {
+  kind: "details";
+  sequence: number;
+  row: string;
+}
+
+/** A count as a sum of products: what is multiplied, with which numbers, and what it gives. */
+export interface FormulaInfo {
+  words: string;
+  numbers: string;
+  value: number;
+  unit: "MAC" | "FLOP";
+}
+
+/** An op of a row. `inputs` and `outputs` are dtype and shape; null counts are unknown. */
+export interface OpDetails {
+  name: string;
+  kind: string;
+  target: string;
+  source: string;
+  times: number | null;
+  inputs: string[];
+  outputs: string[];
+  macs: number | null;
+  flops: number | null;
+  formulas: FormulaInfo[];
+}
+
+/** A weight that the device's container stores for a row. */
+export interface WeightDetails {
+  name: string;
+  shape: string;
+  dtype: string;
+}
+
+/** A run of a row by formula: max(compute, memory) + unpacking + dispatch; null is unknown. */
+export interface LatencyParts {
+  times: number | null;
+  compute_s: number | null;
+  macs: number | null;
+  macs_per_s: number | null;
+  rest: number | null;
+  rest_per_s: number | null;
+  memory_s: number | null;
+  activation_bytes: number | null;
+  activation_bytes_per_s: number | null;
+  weight_bytes: number | null;
+  weight_bytes_per_s: number | null;
+  exposed: number;
+  unpacking_s: number | null;
+  dispatch_s: number;
+}
+
+/** A row in an option's form beside its present one, timed in the same sweeps. */
+export interface KernelInfo {
+  ratio: number;
+  sweeps: number;
+  spread: number;
+}
+
+/** What a measured row comes from: its share of `whole_s`, times the ratio of its kernel. */
+export interface MeasuredParts {
+  whole_s: number;
+  noise: number;
+  rounds: number;
+  runtime: string;
+  kernels: (KernelInfo | null)[];
+}
+
+/** Lines of the user's code from `first` on; `marked` are those of the calls. */
+export interface ExcerptInfo {
+  file: string;
+  first: number;
+  lines: string[];
+  marked: number[];
+  note: string;
+}
+
+/** A row of program `program`; `latency` is by option. Of what is not there `error` says why. */
+export interface DetailsAnswer {
+  kind: "details";
+  sequence: number;
+  program: number;
+  row: string;
+  error: string;
+  ops: OpDetails[];
+  weights: WeightDetails[];
+  latency: LatencyParts[];
+  measured: MeasuredParts | null;
+  excerpt: ExcerptInfo | null;
+  source_note: string;
+}
+
 /** Step through the history, or start again with no rule. */
 export interface HistoryCommand {
   kind: "undo" | "redo" | "reset";
@@ -198,4 +339,4 @@ export interface MeasureCommand {
   sequence: number;
 }
 
-export type Command = MarkCommand | RuleCommand | HistoryCommand | MeasureCommand;
+export type Command = MarkCommand | RuleCommand | MatchCommand | OptionCommand | AddCommand | HitsCommand | DetailsCommand | HistoryCommand | MeasureCommand;

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from talaria_widget.choice import matched
+from talaria_widget.messages import rows_of
 from talaria_widget.patterns import fold_names
 from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Recipe, Rule
+from talaria_widget.report.details import details
+from talaria_widget.widget.rule_edits import EDITS, matches, option_at
+from talaria_widget.wire import DetailsAnswer, HitsAnswer
 
 if TYPE_CHECKING:
     from talaria_widget.widget.talaria import Talaria
@@ -29,24 +34,44 @@ def _mark_rows(widget: Talaria, content: Mapping[str, Any]) -> None:
     if not names:
         raise ValueError("none of these rows has weights; options belong to weights.")
     patterns = ["*"] if len(names) == len(compiled.names.owners) else fold_names(names)
-    option = compiled.prices.options[int(content["option"])]
+    option = option_at(compiled, content["option"])
     widget.mark(patterns[0] if len(patterns) == 1 else patterns, option)
 
 
 def _edit_rule(widget: Talaria, content: Mapping[str, Any]) -> None:
     if content["recipe"] != widget._revisions["recipe"]:
         raise ValueError("the recipe changed meanwhile; look again and repeat the edit.")
+    edit = EDITS.get(content["action"])
+    if edit is None:
+        raise ValueError(f"there is no edit {content['action']!r} of a rule.")
     recipe = widget._history.now
-    rules = list(recipe.rules)
-    place, action = int(content["index"]), content["action"]
-    rule = rules.pop(place)
-    if action == "move":
-        rules.insert(int(content["to"]), rule)
-    elif action in ("enable", "disable"):
-        rules.insert(place, Rule(rule.match, rule.option, action == "enable"))
-    elif action != "delete":
-        raise ValueError(f"there is no edit {action!r} of a rule.")
+    rules = edit(widget._compiled, recipe.rules, content)
     widget._turn(widget._history.do(recipe.replace(rules)))
+
+
+def _count_hits(widget: Talaria, content: Mapping[str, Any]) -> HitsAnswer:
+    """What a rule would hit, while it is typed."""
+    compiled, rows, error = widget._compiled, [], ""
+    try:
+        rule = Rule(matches(content), None)
+        rows = rows_of(compiled.program, matched(compiled.names, rule))
+    except (ValueError, TypeError) as refused:
+        error = str(refused)
+    return {
+        "kind": "hits",
+        "sequence": content["sequence"],
+        "program": widget._revisions["program"],
+        "rows": rows,
+        "error": error,
+    }
+
+
+def _tell_details(widget: Talaria, content: Mapping[str, Any]) -> DetailsAnswer:
+    """All that is known of a row; it travels when it is asked for, and is saved nowhere."""
+    program, prices = widget._compiled.program, widget._compiled.prices
+    found = details(program, prices, content["row"], widget._behind.timed(program.device))
+    revision = widget._revisions["program"]
+    return {**found, "sequence": content["sequence"], "program": revision}
 
 
 def _reset(widget: Talaria, _content: Mapping[str, Any]) -> None:
@@ -74,3 +99,9 @@ COMMANDS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], None]] = {
     "measure": lambda widget, _content: widget.measure(),
     "stop": lambda widget, _content: widget.stop(),
 }
+
+QUESTIONS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], HitsAnswer | DetailsAnswer]] = {
+    "hits": _count_hits,
+    "details": _tell_details,
+}
+"""What the page may ask beside: answered by a message of its own, and nothing changes."""

@@ -27,7 +27,7 @@ from talaria_widget.report import Report
 from talaria_widget.widget import display
 from talaria_widget.widget.behind import Behind
 from talaria_widget.widget.checks import BY_CODE, BY_PAGE, carried, patterns, seconds_to_wait
-from talaria_widget.widget.commands import COMMANDS, at_any_time
+from talaria_widget.widget.commands import COMMANDS, QUESTIONS, at_any_time
 from talaria_widget.wire import Status
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -322,10 +322,13 @@ class Talaria(anywidget.AnyWidget):
         )
 
     def _command(self, _widget: object, content: Any, _buffers: object) -> None:
-        """Carry out one command of the page; a refusal is said, and everything stays."""
+        """Carry out one command of the page, or answer what it asks; a refusal is said."""
         with self._lock:
             try:
                 sequence = int(content["sequence"])
+                if content["kind"] in QUESTIONS:
+                    self.send(QUESTIONS[content["kind"]](self, content))
+                    return
                 handler = COMMANDS[content["kind"]]
             except (KeyError, TypeError, ValueError):
                 self._status = self._state(

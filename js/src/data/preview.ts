@@ -45,17 +45,31 @@ export interface OptionCost {
 
 /** Every option for the selected rows, each with what the whole would then cost. */
 export function priceMenu(plan: Plan, choice: Int32Array, rows: readonly number[]): OptionCost[] {
-  return plan.program.meta.options.map((_, option) => {
-    const refusals = rows.map((row) => refusalOf(plan, row, option)).filter((r) => r >= 0);
-    const stopped = refusals.filter((reason) => reason > 0);
-    const all = refusals.length > 0 && stopped.length === refusals.length;
-    return {
-      option,
-      reason: all ? plan.program.meta.reasons[stopped[0]] : "",
-      refusedRows: stopped.length,
-      evaluation: evaluate(plan, withMarks(plan, choice, [{ rows, option }])),
-    };
-  });
+  return plan.program.meta.options.map((_, option) =>
+    costOf(plan, rows, option, withMarks(plan, choice, [{ rows, option }])),
+  );
+}
+
+/** An option for some rows, where taking it makes this choice. */
+export function costOf(
+  plan: Plan,
+  rows: readonly number[],
+  option: number,
+  choice: Int32Array,
+): OptionCost {
+  return { option, ...refusedBy(plan, rows, option), evaluation: evaluate(plan, choice) };
+}
+
+/** Why no row that has weights can take an option, or how many of them cannot. */
+export function refusedBy(
+  plan: Plan,
+  rows: readonly number[],
+  option: number,
+): Pick<OptionCost, "reason" | "refusedRows"> {
+  const refusals = rows.map((row) => refusalOf(plan, row, option)).filter((r) => r >= 0);
+  const stopped = refusals.filter((reason) => reason > 0);
+  const all = refusals.length > 0 && stopped.length === refusals.length;
+  return { reason: all ? plan.program.meta.reasons[stopped[0]] : "", refusedRows: stopped.length };
 }
 
 /** Why neither a row nor any of its weights can take an option: 0 some can, -1 it has none. */

@@ -20,7 +20,12 @@ const program: Program = {
 
 describe("the same rows in every repeat", () => {
   it("is a row's counterpart in each", () => {
-    expect(repeatsOf(program, [1])).toEqual({ name: "layer.[0-1]", count: 2, rows: [1, 4] });
+    expect(repeatsOf(program, [1])).toEqual({
+      name: "layer.[0-1]",
+      count: 2,
+      rows: [1, 4],
+      inner: null,
+    });
   });
 
   it("takes the smaller of two blocks, then the larger", () => {
@@ -29,11 +34,23 @@ describe("the same rows in every repeat", () => {
       name: "layer.[0-1].expert.[0-1]",
       count: 4,
       rows: [2, 3, 5, 6],
+      inner: [3, 5],
     });
   });
 
   it("keeps what lies outside", () => {
     expect(repeatsOf(program, [0, 1])?.rows).toEqual([0, 1, 4]);
+  });
+
+  it("may leave out the first and the last, where there are three", () => {
+    const three: Program = {
+      ...program,
+      meta: { ...program.meta, blocks: [{ name: "layer.[0-2]", count: 3, places: 2 }] },
+      block_rows: Int32Array.of(1, 2, 3, 4, 5, -1),
+    };
+    expect(repeatsOf(three, [0, 1])).toMatchObject({ rows: [0, 1, 3, 5], inner: [0, 3] });
+    expect(repeatsOf(three, [2])).toMatchObject({ rows: [2, 4], inner: [4] });
+    expect(repeatsOf(program, [1])?.inner).toBeNull();
   });
 
   it("is nothing where all are selected, or none repeats", () => {

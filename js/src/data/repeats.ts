@@ -6,6 +6,8 @@ export interface Repeats {
   name: string;
   count: number;
   rows: number[];
+  /** Of these, without those of the first and the last repeat; null where none is between. */
+  inner: number[] | null;
 }
 
 /** The smallest block of which these rows are a part of some repeats, and not of all. */
@@ -22,13 +24,18 @@ export function repeatsOf(program: Program, rows: readonly number[]): Repeats | 
     }
     if (wanted.size) {
       const all = new Set(chosen);
+      const ends = new Set<number>();
       for (const place of wanted) {
         for (let at = start + place; at < end; at += places) {
-          if (program.block_rows[at] >= 0) all.add(program.block_rows[at]);
+          const row = program.block_rows[at];
+          if (row < 0) continue;
+          all.add(row);
+          if (at < start + places || at >= end - places) ends.add(row);
         }
       }
       if (all.size > chosen.size && (!best || all.size < best.rows.length)) {
-        best = { name, count, rows: [...all].sort((a, b) => a - b) };
+        const rows = [...all].sort((a, b) => a - b);
+        best = { name, count, rows, inner: count < 3 ? null : rows.filter((r) => !ends.has(r)) };
       }
     }
     start = end;

@@ -1,47 +1,155 @@
-/** What each rule of a recipe contributes: the whole with it, less the whole without it. */
+/** What each rule of a recipe decides and contributes: the last that names a weight wins. */
 import type { RuleInfo } from "../wire";
 import { evaluate, type Plan } from "./evaluate";
-import { type Mark, withMarks } from "./preview";
+import { costOf, type OptionCost } from "./preview";
 
 export interface Contribution {
   size_bytes: number;
+  /** NaN where a row that it changes has no known price. */
   latency_s: number;
 }
 
-function marksOf(plan: Plan, rules: readonly RuleInfo[]): Mark[] | null {
-  const labels = plan.program.meta.options.map(({ label }) => label);
-  const marks: Mark[] = [];
-  for (const { rows, option, enabled } of rules) {
-    if (!enabled) continue;
-    const column = option === "default" ? 0 : labels.indexOf(option);
-    if (column < 0) return null;
-    marks.push({ rows, option: column });
-  }
-  return marks;
+/** What is said of a rule beside its figures. */
+export interface RuleFacts {
+  /** Tasks that it hits. */
+  tasks: number;
+  /** Of these, tasks of whose weights other rules decide all that it names. */
+  overridden: number;
+  /** The rules that do, by their places. */
+  by: number[];
+  /** Of the tasks that it decides, those that run as the default all the same. */
+  refused: number;
+  /** Why the first of them does. */
+  reason: string;
 }
 
-/**
- * One per rule, null for one that is switched off; null for all where the rows that the rules
- * hit do not make up the choice that Python reports (a rule may hit a part of a row).
- */
-export function contributions(
+/** The column of a rule's option; -1 where the device's menu has none. */
+export function columnOf(plan: Plan, rule: RuleInfo): number {
+  if (rule.option === "default") return 0;
+  return plan.program.meta.options.findIndex(({ label }) => label === rule.option);
+}
+
+/** Per stored weight the place of the rule that decides it, -1 for none. */
+export function decidersOf(plan: Plan, rules: readonly RuleInfo[]): Int32Array {
+  const found = new Int32Array(plan.program.weight_leader.length).fill(-1);
+  rules.forEach(({ enabled, weights }, at) => {
+    if (enabled) for (const weight of weights) found[weight] = at;
+  });
+  return found;
+}
+
+/** The choice that some rules make; what the device refuses runs as its default. */
+export function choiceOf(plan: Plan, rules: readonly RuleInfo[]): Int32Array {
+  const { weight_refusal, options } = plan.program;
+  const columns = rules.map((rule) => Math.max(0, columnOf(plan, rule)));
+  return decidersOf(plan, rules).map((at, weight) => {
+    const column = at < 0 ? 0 : columns[at];
+    return weight_refusal[weight * options + column] ? 0 : column;
+  });
+}
+
+/** Whether the rules make up the choice that Python reports: else nothing is said of each. */
+export function explains(plan: Plan, rules: readonly RuleInfo[], choice: Int32Array): boolean {
+  const made = choiceOf(plan, rules);
+  return plan.leaders.every((weight) => made[weight] === choice[weight]);
+}
+
+/** One by one, as each takes a whole evaluation; null for a rule that is switched off. */
+export function* contributions(
   plan: Plan,
   rules: readonly RuleInfo[],
-  choice: Int32Array,
-): (Contribution | null)[] | null {
-  const empty = new Int32Array(choice.length);
-  const all = marksOf(plan, rules);
-  if (!all) return null;
-  const rebuilt = withMarks(plan, empty, all);
-  if (!plan.leaders.every((weight) => rebuilt[weight] === choice[weight])) return null;
-  const whole = evaluate(plan, choice).totals;
-  return rules.map((rule, at) => {
-    if (!rule.enabled) return null;
-    const others = marksOf(plan, rules.toSpliced(at, 1)) ?? [];
-    const without = evaluate(plan, withMarks(plan, empty, others)).totals;
-    return {
-      size_bytes: whole.size_bytes - without.size_bytes,
-      latency_s: whole.latency_s - without.latency_s,
+): Generator<Contribution | null> {
+  const choice = choiceOf(plan, rules);
+  const whole = evaluate(plan, choice);
+  for (const [at, { enabled }] of rules.entries()) {
+    if (!enabled) {
+      yield null;
+      continue;
+    }
+    const others = choiceOf(plan, rules.toSpliced(at, 1));
+    if (plan.leaders.every((weight) => others[weight] === choice[weight])) {
+      yield { size_bytes: 0, latency_s: 0 };
+      continue;
+    }
+    const without = evaluate(plan, others);
+    const unknown = whole.column.some(
+      (column, row) =>
+        column !== without.column[row] &&
+        Number.isNaN(whole.latency.point[row] + without.latency.point[row]),
+    );
+    yield {
+      size_bytes: whole.totals.size_bytes - without.totals.size_bytes,
+      latency_s: unknown ? Number.NaN : whole.totals.latency_s - without.totals.latency_s,
     };
+  }
+}
+
+export function factsOf(plan: Plan, rules: readonly RuleInfo[]): RuleFacts[] {
+  const deciders = decidersOf(plan, rules);
+  const named = new Uint8Array(deciders.length);
+  return rules.map((rule, at) => {
+    const facts: RuleFacts = {
+      tasks: rule.rows.length,
+      overridden: 0,
+      by: [],
+      refused: 0,
+      reason: "",
+    };
+    if (!rule.enabled) return facts;
+    const column = columnOf(plan, rule);
+    const others = new Set<number>();
+    for (const weight of rule.weights) named[weight] = 1;
+    for (const row of rule.rows) {
+      const weights = plan.leaders
+        .subarray(plan.leaderStart[row], plan.leaderStart[row + 1])
+        .filter((weight) => named[weight]);
+      if (!weights.length) continue;
+      const own = weights.filter((weight) => deciders[weight] === at);
+      if (!own.length) {
+        facts.overridden += 1;
+        for (const weight of weights) others.add(deciders[weight]);
+        continue;
+      }
+      const reason = own.reduce((why, weight) => why || refusal(plan, rule, column, weight), "");
+      if (!reason) continue;
+      facts.refused += 1;
+      facts.reason ||= reason;
+    }
+    for (const weight of rule.weights) named[weight] = 0;
+    facts.by = [...others].sort((a, b) => a - b);
+    return facts;
   });
+}
+
+function refusal(plan: Plan, rule: RuleInfo, column: number, weight: number): string {
+  const { weight_refusal, options, meta } = plan.program;
+  if (column < 0) return `${rule.option} is not on this device's menu`;
+  return meta.reasons[weight_refusal[weight * options + column]];
+}
+
+/** Every option for one rule, each with what the whole would then cost. */
+export function priceRule(plan: Plan, rules: readonly RuleInfo[], at: number): OptionCost[] {
+  return plan.program.meta.options.map(({ label }, option) => {
+    const changed = rules.with(at, { ...rules[at], option: option === 0 ? "default" : label });
+    return costOf(plan, rules[at].rows, option, choiceOf(plan, changed));
+  });
+}
+
+/** Where a rule ends up that is dropped in the gap before place `gap`. */
+export function placeOf(from: number, gap: number): number {
+  return gap > from ? gap - 1 : gap;
+}
+
+/** The gap between lines, of these tops and bottoms, that a height is nearest to. */
+export function gapAt(lines: readonly { top: number; bottom: number }[], y: number): number {
+  const below = lines.findIndex(({ top, bottom }) => y < (top + bottom) / 2);
+  return below < 0 ? lines.length : below;
+}
+
+/** What is typed, as names and patterns: one a line. */
+export function patternsOf(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
 }

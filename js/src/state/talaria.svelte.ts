@@ -14,7 +14,7 @@ import {
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { running } from "../data/measuring";
 import { agree, type Mark, type Metric, withMarks } from "../data/preview";
-import type { Command, RecipeState, RuleCommand, Status } from "../wire";
+import type { Command, HitsAnswer, RecipeState, RuleCommand, Status } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
 import { Outbox, type Pending } from "./outbox.svelte";
@@ -104,6 +104,9 @@ export class TalariaState {
       this.#outbox.pending.find(({ kind }) => kind === "measure" || kind === "stop")?.kind ?? null,
   );
 
+  /** An edit of a rule is under way: the next one waits for the list that it makes. */
+  editing = $derived.by(() => this.#outbox.pending.some(({ kind }) => kind === "rule"));
+
   pageState = $derived.by((): PageState => {
     if (!this.live) return "no-kernel";
     if (this.#marks.length) return "preview";
@@ -165,6 +168,37 @@ export class TalariaState {
     this.#send({ kind: "rule", action, index, to, recipe: this.recipe.revision });
   }
 
+  /** Gives a rule another match; returns the number of the command. */
+  matchRule(index: number, match: string[]): number | null {
+    const recipe = this.recipe.revision;
+    return this.#send({ kind: "rule", action: "match", index, match, recipe });
+  }
+
+  addRule(match: string[], option: number): number | null {
+    const recipe = this.recipe.revision;
+    return this.#send({ kind: "rule", action: "add", match, option, recipe });
+  }
+
+  giveRule(index: number, option: number) {
+    this.#send({ kind: "rule", action: "option", index, option, recipe: this.recipe.revision });
+  }
+
+  /** Asks what a rule of this match would hit, and tells it; returns how to hear no more. */
+  askHits(match: string[], told: (answer: HitsAnswer) => void): () => void {
+    const sequence = Math.floor(Math.random() * 2 ** 30);
+    const heard = (answer: HitsAnswer) => {
+      if (answer?.kind === "hits" && answer.sequence === sequence) told(answer);
+    };
+    this.#model.on("msg:custom", heard);
+    if (this.live) this.#attempt(() => this.#model.send({ kind: "hits", sequence, match }));
+    return () => this.#model.off("msg:custom", heard);
+  }
+
+  /** Whether a command is not answered yet. */
+  waits(sequence: number): boolean {
+    return this.#outbox.pending.some((command) => command.sequence === sequence);
+  }
+
   step(kind: "undo" | "redo" | "reset") {
     this.#send({ kind });
   }
@@ -192,10 +226,11 @@ export class TalariaState {
     this.#save({ device: name });
   }
 
-  #send(command: Unnumbered<Command>, mark: Pending["mark"] = null) {
-    if (!this.live) return;
+  #send(command: Unnumbered<Command>, mark: Pending["mark"] = null): number | null {
+    if (!this.live) return null;
     const sequence = this.#outbox.add(command.kind, mark);
     this.#attempt(() => this.#model.send({ ...command, sequence }));
+    return sequence;
   }
 
   #save(changes: Partial<Traits>) {
