@@ -225,6 +225,11 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** A written quantity without the zeros that say nothing: `1.300 ms` as `1.3 ms`. */
+export function tidy(written: string): string {
+  return written.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
+}
+
 /** A tick of an axis in its unit, without trailing zeros: `0.25`. */
 export function tick(value: number, { factor }: Pick<Scale, "factor">): string {
   return String(Number((value / factor).toPrecision(6))).replace("-", "−");

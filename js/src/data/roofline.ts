@@ -3,7 +3,7 @@ import type { RoofInfo } from "../wire";
 import type { Domain } from "./axis";
 import { COLUMN, type NumberColumn, type Rows, type TextColumn } from "./columns";
 import type { Evaluation } from "./decode";
-import { quantity, shortPrecision } from "./format";
+import { quantity, shortPrecision, tidy } from "./format";
 import { swatchesOf } from "./swatches";
 
 /** Where rows stand; NaN where FLOPs, bytes or time are unknown or none. */
@@ -39,7 +39,7 @@ export function placesOf({ program, now }: Pick<Rows, "program" | "now">): Place
 
 // ----------------------------------------------------------------------------------------- roofs
 
-/** A bandwidth (`bytes`, a slope) or a peak (`operations`, level): per second. */
+/** A bandwidth (`bytes`, a slope) or a peak (`operations`, level; its label ends in FLOP/s). */
 export interface Roof {
   kind: "bytes" | "operations";
   label: string;
@@ -64,7 +64,7 @@ function slopes(roofs: RoofInfo): Roof[] {
   const { bandwidth_bytes_per_s: far, on_chip_bytes_per_s: near } = roofs;
   const found: Roof[] = [];
   const add = (name: string, per_s: number, onChip: boolean) => {
-    const label = `${name} ${rate(per_s, "B")}`;
+    const label = `${name} ${trimmed(per_s, "B")}/s`;
     if (per_s > 0 && Number.isFinite(per_s)) found.push({ kind: "bytes", label, per_s, onChip });
   };
   add("DRAM", far, false);
@@ -80,15 +80,15 @@ function levels(peaks: readonly { name: string; per_s: number }[]): Roof[] {
     .sort(([a], [b]) => b - a)
     .map(([per_s, shared]) => ({
       kind: "operations",
-      label: `${shared.join(", ")} ${rate(per_s, "FLOP")}`,
+      label: `${shared.join(", ")} ${trimmed(per_s, "")}`,
       per_s,
       onChip: false,
     }));
 }
 
-function rate(value: number, unit: string): string {
-  const text = quantity(Number(value.toPrecision(3)), unit).replace(/(\.\d*?)0+(?=\D|$)/, "$1");
-  return `${text.replace(/\.(?=\D|$)/, "")}/s`;
+/** Three digits at most. */
+function trimmed(value: number, unit: string): string {
+  return tidy(quantity(Number(value.toPrecision(3)), unit));
 }
 
 // ----------------------------------------------------------------------------------------- frame
@@ -114,7 +114,7 @@ export function planeOf({ intensity, speed }: Places, roofs: readonly Roof[]): P
   if (!(xs.low <= xs.high)) return null;
   if (!(ys.low <= ys.high)) for (const slope of bytes) include(ys, slope * xs.low);
   if (!(ys.low <= ys.high)) return null;
-  return { x: widened(xs, 2), y: widened(ys, 1.8) };
+  return { x: widened(xs, 2), y: widened(ys, 2.2) };
 }
 
 function extent(values: Float64Array) {

@@ -9,8 +9,10 @@ export interface Timeline {
   /** The number of its cast, -1 for the row itself. */
   casts: Int32Array;
   seconds: number;
-  /** Rows and casts whose time nobody knows: they have no span. */
-  unknown: number;
+  /** What rules of the runtime's graph add to the sum of the spans. */
+  added: number;
+  /** When those begin whose time nobody knows, rows and casts: they have no span. */
+  unknown: readonly number[];
 }
 
 const made = new WeakMap<Evaluation, Timeline>();
@@ -24,7 +26,7 @@ export function timelineOf(program: Program, evaluation: Evaluation): Timeline {
 }
 
 /** A cast of what its row makes comes after it, any other before. */
-function lay(program: Program, { latency, casts }: Evaluation): Timeline {
+function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline {
   const before = new Map<number, number[]>();
   const after = new Map<number, number[]>();
   for (let cast = 0; cast < casts.row.length; cast++) {
@@ -39,9 +41,9 @@ function lay(program: Program, { latency, casts }: Evaluation): Timeline {
   const rows = new Int32Array(most);
   const spanCasts = new Int32Array(most);
   let count = 0;
-  let unknown = 0;
+  const unknown: number[] = [];
   const add = (row: number, cast: number, seconds: number) => {
-    if (Number.isNaN(seconds)) unknown += 1;
+    if (Number.isNaN(seconds)) unknown.push(edges[count]);
     if (!(seconds > 0)) return;
     rows[count] = row;
     spanCasts[count] = cast;
@@ -53,11 +55,14 @@ function lay(program: Program, { latency, casts }: Evaluation): Timeline {
     add(row, -1, latency.point[row]);
     for (const cast of after.get(row) ?? []) add(row, cast, casts.latency.point[cast]);
   }
+  const added = totals.latency_s - edges[count];
   return {
     edges: edges.subarray(0, count + 1),
     rows: rows.subarray(0, count),
     casts: spanCasts.subarray(0, count),
     seconds: edges[count],
+    // Sums in another order differ by a hair.
+    added: Math.abs(added) > 1e-6 * edges[count] ? added : 0,
     unknown,
   };
 }
