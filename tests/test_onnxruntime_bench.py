@@ -17,6 +17,7 @@ from fatal_commands import dies_of
 from runtime_nets import perceptron, residual_net
 from talaria_widget import hardware
 from talaria_widget.compilers.cache import Cache
+from talaria_widget.compilers.observed import Timing
 from talaria_widget.compilers.onnxruntime import bench as benches
 from talaria_widget.compilers.onnxruntime import standin
 from talaria_widget.compilers.onnxruntime.bench import Bench
@@ -206,6 +207,24 @@ def test_a_recipe_follows_a_baseline_that_is_known_better(opened: Counted, folde
     assert second.latency_s == pytest.approx(2 * first.latency_s)
     assert second.latency_s_high == pytest.approx(2 * first.latency_s_high)
     assert second.base_s == 2 * first.base_s
+
+
+def test_a_recipe_that_fell_into_a_slow_spell_is_timed_once_more(tmp_path: Path) -> None:
+    opened = Counted(residual_net(), tmp_path)
+    opened.bench.compile()
+    found = opened.bench.observed
+    assert found is not None
+    own_s = found.timing.seconds
+    paces = iter([1.2, 1.0])
+
+    def whole(command: str, payload: Any) -> Any:
+        base = Timing(next(paces) * own_s, 0.01, 9)
+        return base, Timing(base.seconds * (0.7 if base.seconds > own_s else 0.5), 0.01, 9), 0.01
+
+    opened.bench._process.ask = whole  # type: ignore[method-assign]
+    timed = opened.bench.whole({"stem.weight": WEIGHTS_8})
+    assert next(paces, None) is None
+    assert timed.latency_s / timed.base_s == pytest.approx(0.5)
 
 
 def test_the_baseline_settles_at_the_fastest_pace_that_was_seen_twice(tmp_path: Path) -> None:

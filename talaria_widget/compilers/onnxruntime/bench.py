@@ -36,7 +36,7 @@ from talaria_widget.compilers.onnxruntime.rows import (
     seconds_again,
 )
 from talaria_widget.compilers.onnxruntime.standin import inputs_of
-from talaria_widget.compilers.onnxruntime.timing import quantile
+from talaria_widget.compilers.onnxruntime.timing import PACE, quantile
 from talaria_widget.compilers.onnxruntime.unchanged import Unchanged
 from talaria_widget.graph import Graph
 from talaria_widget.hardware import Device
@@ -169,7 +169,7 @@ class Bench:
         if found is not None:
             return found.to_baseline(baseline.timing.seconds)
         building = Building(dict(options), dict(self._source.weights), WHOLE_S, 8)
-        base, built, noise = self._process.ask("whole", building)
+        base, built, noise = self._at_pace(building)
         baseline = self._settle(base.seconds)
         seconds = baseline.timing.seconds * built.seconds / base.seconds
         energy = baseline.energy_j
@@ -183,6 +183,15 @@ class Bench:
         )
         self._keep(key, found)
         return found
+
+    def _at_pace(self, building: Building) -> tuple[Timing, Timing, float]:
+        """A recipe beside the baseline; once more where this was slower than it is known to be."""
+        _, baseline = self._state()
+        first: tuple[Timing, Timing, float] = self._process.ask("whole", building)
+        if first[0].seconds <= (1 + PACE) * baseline.timing.seconds:
+            return first
+        second: tuple[Timing, Timing, float] = self._process.ask("whole", building)
+        return min(first, second, key=lambda found: found[0].seconds)
 
     def stop(self) -> None:
         """Break off what is being measured; from any thread."""
