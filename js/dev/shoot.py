@@ -83,6 +83,82 @@ def recipe(page: Page) -> None:
     page.get_by_test_id("tab-recipe").click()
 
 
+def editing(text: str, enter: bool = False) -> Act:
+    """The match of the second rule, typed over."""
+
+    def act(page: Page) -> None:
+        recipe(page)
+        page.locator("[data-rule='1'] [data-part='match']").dblclick()
+        page.get_by_test_id("match-field").fill(text)
+        page.wait_for_timeout(300)
+        if enter:
+            page.keyboard.press("Enter")
+
+    return act
+
+
+def adding(page: Page) -> None:
+    """A rule that is being added."""
+    recipe(page)
+    page.get_by_test_id("add-rule").click()
+    page.get_by_test_id("match-field").fill("layer1.*\nlayer2.[0-3].conv3")
+    page.wait_for_timeout(200)
+
+
+def rule_menu(page: Page) -> None:
+    """The options of a rule, pointing at the one above."""
+    recipe(page)
+    page.locator("[data-rule='1'] [data-part='option']").click()
+    page.keyboard.press("ArrowUp")
+
+
+def dragging(page: Page) -> None:
+    """The first rule on its way to the end."""
+    recipe(page)
+    box = page.locator("[data-rule='0'] [data-part='grip']").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 6, box["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 6, box["y"] + 140, steps=4)
+
+
+def troubled(page: Page) -> None:
+    """Rules that are overridden, off, refused, and without a layer."""
+    recipe(page)
+    add_rule(page, ["layer4.*"], 3)
+    add_rule(page, ["conv1", "layer1.*"], 1)
+    page.evaluate(
+        """() => { const recipe = window.model.get("_recipe"); const [, rule] = recipe.rules;
+        const gone = { ...rule, match: ["head.old.*"], rows: [], weights: [] };
+        window.model.receive({ _recipe: { ...recipe, rules: [...recipe.rules, gone] } }); }"""
+    )
+    page.get_by_label("Rule 3 is on").scroll_into_view_if_needed()
+    page.mouse.move(2, 2)
+
+
+def many(page: Page) -> None:
+    """Forty rules."""
+    recipe(page)
+    for n in range(37):
+        add_rule(page, [f"layer{n % 4 + 1}.[0-{n % 3}].conv{n % 3 + 1}"], 2 + n % 2)
+    page.mouse.wheel(0, 200)
+
+
+def add_rule(page: Page, match: list[str], option: int) -> None:
+    """As Python would."""
+    page.evaluate(
+        """([match, option]) => { window.model.send({ kind: "rule", action: "add", match, option,
+        sequence: 1, recipe: 0 }); window.model.answer(); }""",
+        [match, option],
+    )
+
+
+def repeats_menu(page: Page) -> None:
+    """A row in all repeats, or without the ends."""
+    page.locator("[data-testid='row']").first.click()
+    page.get_by_test_id("repeats-more").click()
+
+
 def rules(page: Page) -> None:
     """What the rules of the runtime add."""
     page.locator(".rules button").click()
@@ -171,6 +247,52 @@ def strip_folded(page: Page) -> None:
     page.get_by_test_id("strip-fold").click()
 
 
+def filtered(page: Page) -> None:
+    """Chips of several kinds, a brush, and rows selected."""
+    search = page.get_by_test_id("filter")
+    search.fill("type:conv")
+    search.press("Enter")
+    brush(page, "latency", 0.35, 0.8)
+    page.locator("[data-testid='row']").nth(2).click()
+    page.locator("[data-testid='row']").nth(6).click(modifiers=["Shift"])
+
+
+def crowded(page: Page) -> None:
+    """More chips than there is room for."""
+    search = page.get_by_test_id("filter")
+    for text in ("type:conv", "bits < 40", "-name:/stem/", "macs > 1M", "layer", "share < 50%"):
+        search.fill(text)
+        search.press("Enter")
+    page.get_by_test_id("more-chips").click()
+
+
+def typing(text: str) -> Act:
+    """The search, and what it says of what is typed."""
+
+    def act(page: Page) -> None:
+        page.get_by_test_id("filter").click()
+        page.get_by_test_id("filter").fill(text)
+
+    return act
+
+
+def top(page: Page) -> None:
+    """The fewest rows that make up 80 %."""
+    page.get_by_test_id("top").click()
+    page.get_by_test_id("histogram-latency").hover()
+
+
+def brush(page: Page, key: str, start: float, end: float) -> None:
+    """Draw a stretch of a histogram, between two shares of its width."""
+    box = page.get_by_test_id(f"histogram-{key}").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], middle, steps=6)
+    page.mouse.up()
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
@@ -193,8 +315,21 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "error": (1040, "fixture=resnet", fault),
     "empty": (1040, "fixture=resnet", empty),
     "casts": (1040, "fixture=resnet", casts),
-    "recipe": (1040, "fixture=resnet", recipe),
+    "recipe-light": (1040, "fixture=resnet", recipe),
     "recipe-dark": (1040, "fixture=resnet&theme=dark", recipe),
+    "recipe-narrow": (560, "fixture=resnet", recipe),
+    "recipe-wide": (1400, "fixture=resnet", recipe),
+    "recipe-empty": (1040, "fixture=resnet-plain", recipe),
+    "recipe-editing": (1040, "fixture=resnet", editing("layer3.[1-4].conv2\nlayer3.5.*")),
+    "recipe-error": (1040, "fixture=resnet", editing("layer9.*", True)),
+    "recipe-error-dark": (560, "fixture=resnet&theme=dark", editing("layer9.*", True)),
+    "recipe-adding": (1040, "fixture=resnet", adding),
+    "recipe-menu": (1040, "fixture=resnet", rule_menu),
+    "recipe-menu-dark": (560, "fixture=resnet&theme=dark", rule_menu),
+    "recipe-dragging": (1040, "fixture=resnet", dragging),
+    "recipe-troubled": (1040, "fixture=resnet", troubled),
+    "recipe-many": (1040, "fixture=resnet", many),
+    "repeats-menu": (1040, "fixture=encoder", repeats_menu),
     "assumed": (1040, "fixture=resnet", assumed),
     "unknown": (1040, "fixture=unknown", still),
     "uncounted": (1040, "fixture=unknown", uncounted),
@@ -209,6 +344,17 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "full": (1040, "fixture=resnet", full),
     "full-dark": (1400, "fixture=resnet&theme=dark", full),
     "closed": (1040, "fixture=resnet", closed),
+    "filtered": (1040, "fixture=resnet", filtered),
+    "filtered-dark": (1040, "fixture=resnet&theme=dark", filtered),
+    "filtered-narrow": (560, "fixture=resnet", filtered),
+    "filtered-large": (1040, "fixture=large", filtered),
+    "filters-crowded": (1040, "fixture=resnet", crowded),
+    "filters-crowded-narrow": (560, "fixture=resnet", crowded),
+    "filters-top": (1040, "fixture=resnet", top),
+    "search": (1040, "fixture=resnet", typing("latency > 20 type:conv")),
+    "search-empty": (1040, "fixture=resnet&theme=dark", typing("")),
+    "search-wrong": (1040, "fixture=resnet", typing("/conv(/")),
+    "search-wrong-narrow": (560, "fixture=resnet&theme=dark", typing("latency > fast")),
     "columns": (1040, "fixture=resnet", columns),
     "all-columns": (1040, "fixture=resnet", all_columns),
     "all-columns-dark": (1040, "fixture=resnet&theme=dark", all_columns),

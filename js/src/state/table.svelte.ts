@@ -209,10 +209,13 @@ export class TableState {
     return column.kind === "number" && column.adds ? column.key : "latency";
   });
 
-  top = $derived.by(() => this.filters.find(({ kind }) => kind === "top"));
+  /** The filter that the button of the top puts on. */
+  topFilter = $derived.by(() =>
+    this.filters.find((filter) => filter.kind === "top" && filter.share === TOP),
+  );
 
   toggleTop() {
-    if (this.top) this.removeFilter(this.top);
+    if (this.topFilter) this.removeFilter(this.topFilter);
     else this.filters = stack(this.filters, [{ kind: "top", key: this.topKey, share: TOP }]);
   }
 
