@@ -10,6 +10,8 @@ export interface Cost {
   name: string;
   /** Modules have no colour of their own. */
   swatch: Swatch | "cast" | "module";
+  /** What is left of them, together. */
+  other?: boolean;
   rows: readonly number[];
   /** Rows, or casts. */
   count: number;
@@ -106,6 +108,7 @@ function fold(lines: Cost[], limit: number, parts: Parts): Cost[] {
   const label = `${rest.length} other ${parts}s`;
   const sum = (of: (line: Cost) => number) => rest.reduce((total, line) => total + of(line), 0);
   const other: Cost = {
+    other: true,
     label,
     name: label,
     swatch: parts === "type" ? "movement" : "module",

@@ -18,9 +18,7 @@ const LONG_TAIL = 10;
 
 /** Bins for all values of the columns given; null where no value is known. */
 export function binsFor(columns: readonly Float64Array[], count: number): Bins | null {
-  const values = Float64Array.from(
-    columns.flatMap((column) => [...column.filter(Number.isFinite)]),
-  );
+  const values = finite(columns);
   if (!values.length) return null;
   values.sort();
   const above = values.subarray(values.findLastIndex((value) => value <= 0) + 1);
@@ -36,6 +34,15 @@ export function binsFor(columns: readonly Float64Array[], count: number): Bins |
     count,
     zeros: false,
   };
+}
+
+function finite(columns: readonly Float64Array[]): Float64Array {
+  const found = new Float64Array(columns.reduce((sum, { length }) => sum + length, 0));
+  let count = 0;
+  for (const column of columns) {
+    for (const value of column) if (Number.isFinite(value)) found[count++] = value;
+  }
+  return found.subarray(0, count);
 }
 
 function widest(low: number, high: number): number {

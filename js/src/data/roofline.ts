@@ -194,7 +194,7 @@ export function marksOf(
     if (!(places.speed[row] > 0)) continue;
     const x = atX(places.intensity[row]);
     const y = atY(places.speed[row]);
-    const cell = Math.round(x / CELL) * 1e4 + Math.round(y / CELL);
+    const cell = Math.round(x / CELL) * 256 + Math.round(y / CELL);
     const key = (cell * 16 + swatches[row]) * 2 + (passing[row] ? 1 : 0);
     const seconds = rows.now.latency.point[row];
     const known = found.get(key);

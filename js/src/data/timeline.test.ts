@@ -6,11 +6,11 @@ import { evaluate, makePlan } from "./evaluate";
 import { withMarks } from "./preview";
 import {
   bandsOf,
-  joined,
   memoryPeak,
   memorySteps,
   rowsBetween,
   spanAt,
+  stretchesOf,
   type Timeline,
   timelineOf,
   timeScale,
@@ -31,6 +31,7 @@ function spans(...seconds: number[]): Timeline {
     edges,
     rows: Int32Array.from(seconds, (_, row) => row),
     casts: new Int32Array(seconds.length).fill(-1),
+    spans: Int32Array.from(seconds, (_, row) => row),
     seconds: edges[seconds.length],
     added: 0,
     unknown: [],
@@ -48,24 +49,23 @@ describe("the order of execution", () => {
   });
 
   it("has rows in order, and casts beside what they belong to", () => {
-    const { rows, casts } = timelineOf(program, now);
+    const { rows, casts, spans: own } = timelineOf(program, now);
     expect([...rows]).toEqual([...rows].sort((a, b) => a - b));
     const found = [...casts].filter((cast) => cast >= 0);
     expect(found).toHaveLength(now.casts.row.length);
     expect(found.length).toBeGreaterThan(0);
     for (const [span, cast] of casts.entries()) {
       if (cast >= 0) expect(rows[span]).toBe(now.casts.row[cast]);
+      else expect(own[rows[span]]).toBe(span);
     }
   });
 
   it("puts a cast of what a row makes behind it, and of what it reads before it", () => {
-    const { rows, casts } = timelineOf(program, now);
+    const { rows, casts, spans: own } = timelineOf(program, now);
     for (const [span, cast] of casts.entries()) {
       if (cast < 0) continue;
-      const row = rows[span];
-      const own = [...casts.keys()].find((at) => rows[at] === row && casts[at] < 0) as number;
-      const makes = program.tensor_row[now.casts.tensor[cast]] === row;
-      expect(span > own).toBe(makes);
+      const makes = program.tensor_row[now.casts.tensor[cast]] === rows[span];
+      expect(span > own[rows[span]]).toBe(makes);
     }
   });
 
@@ -134,12 +134,14 @@ describe("bands", () => {
     expect(covered).toBeCloseTo(width, 6);
   });
 
-  it("leave out what has no key, and join what touches", () => {
-    const bands = bandsOf(spans(2, 2, 2, 2), 1, 1, (span) => (span === 2 ? -1 : 0));
-    expect(joined(bands)).toEqual([
-      { from: 0, to: 4, key: 0 },
-      { from: 6, to: 8, key: 0 },
+  it("of some rows are where these are, and one where they touch", () => {
+    const timeline = spans(2, 2, 2, 2);
+    timeline.spans[2] = -1;
+    expect(stretchesOf(timeline, new Set([3, 2, 1, 0]), 10)).toEqual([
+      { from: 0, to: 40 },
+      { from: 60, to: 80 },
     ]);
+    expect(stretchesOf(timeline, [], 10)).toEqual([]);
   });
 });
 
@@ -159,7 +161,11 @@ describe("memory", () => {
   });
 
   it("has a peak in a row without a span as well, and none where nothing is alive", () => {
-    const timeline = { ...spans(1, 2), rows: Int32Array.of(0, 2) };
+    const timeline = {
+      ...spans(1, 2),
+      rows: Int32Array.of(0, 2),
+      spans: Int32Array.of(0, -1, 1),
+    };
     expect(memoryPeak(timeline, Float64Array.of(1, 7, 2))).toEqual({
       row: 1,
       from: 1,

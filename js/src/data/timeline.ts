@@ -8,6 +8,8 @@ export interface Timeline {
   rows: Int32Array;
   /** The number of its cast, -1 for the row itself. */
   casts: Int32Array;
+  /** Per row of the program its own span, -1 where it has none. */
+  spans: Int32Array;
   seconds: number;
   /** What rules of the runtime's graph add to the sum of the spans. */
   added: number;
@@ -40,6 +42,7 @@ function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline
   const edges = new Float64Array(most + 1);
   const rows = new Int32Array(most);
   const spanCasts = new Int32Array(most);
+  const spans = new Int32Array(program.rows).fill(-1);
   let count = 0;
   const unknown: number[] = [];
   const add = (row: number, cast: number, seconds: number) => {
@@ -47,6 +50,7 @@ function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline
     if (!(seconds > 0)) return;
     rows[count] = row;
     spanCasts[count] = cast;
+    if (cast < 0) spans[row] = count;
     edges[count + 1] = edges[count] + seconds;
     count += 1;
   };
@@ -60,6 +64,7 @@ function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline
     edges: edges.subarray(0, count + 1),
     rows: rows.subarray(0, count),
     casts: spanCasts.subarray(0, count),
+    spans,
     seconds: edges[count],
     // Sums in another order differ by a hair.
     added: Math.abs(added) > 1e-6 * edges[count] ? added : 0,
@@ -98,10 +103,7 @@ export interface Band {
   key: number;
 }
 
-/**
- * Spans on a scale of pixels per second; those narrower than one pixel are put together. A span
- * whose key is negative is left out, and what stands on its two sides is not put together.
- */
+/** Spans on a scale of pixels per second; those narrower than one pixel are put together. */
 export function bandsOf(
   { edges, rows }: Timeline,
   perSecond: number,
@@ -120,11 +122,10 @@ export function bandsOf(
     from = -1;
   };
   for (let span = 0; span < rows.length; span++) {
-    const [start, end] = [edges[span] * perSecond, edges[span + 1] * perSecond];
+    const start = edges[span] * perSecond;
+    const end = edges[span + 1] * perSecond;
     const key = keyOf(span);
-    if (key < 0) {
-      flush(start);
-    } else if (end - start >= 1) {
+    if (end - start >= 1) {
       flush(start);
       bands.push({ from: start, to: end, key });
     } else {
@@ -137,13 +138,21 @@ export function bandsOf(
   return bands;
 }
 
-/** Neighbours that touch, of one key, as one. */
-export function joined(bands: readonly Band[]): Band[] {
-  const found: Band[] = [];
-  for (const band of bands) {
+/** Where some rows are, on the same scale; neighbours that touch as one. */
+export function stretchesOf(
+  { edges, spans }: Timeline,
+  rows: Iterable<number>,
+  perSecond: number,
+): { from: number; to: number }[] {
+  const own = Int32Array.from([...rows].map((row) => spans[row])).sort();
+  const found: { from: number; to: number }[] = [];
+  for (const span of own) {
+    if (span < 0) continue;
+    const from = edges[span] * perSecond;
+    const to = edges[span + 1] * perSecond;
     const last = found[found.length - 1];
-    if (last && last.key === band.key && band.from - last.to < 0.5) last.to = band.to;
-    else found.push({ ...band });
+    if (last && from - last.to < 0.5) last.to = to;
+    else found.push({ from, to });
   }
   return found;
 }
@@ -163,7 +172,8 @@ export function memorySteps(
   const steps: Step[] = [];
   let open: Step | null = null;
   for (let span = 0; span < rows.length; span++) {
-    const [from, to] = [edges[span] * perSecond, edges[span + 1] * perSecond];
+    const from = edges[span] * perSecond;
+    const to = edges[span + 1] * perSecond;
     const bytes = memory[rows[span]] || 0;
     if (open && (open.to - open.from < 1 || open.bytes === bytes)) {
       if (open.to - open.from < 1) open.bytes = Math.max(open.bytes, bytes);
@@ -176,9 +186,9 @@ export function memorySteps(
   return steps;
 }
 
-/** The row with the most memory, and when it begins; null where nothing is alive. */
+/** The row with the most memory, and when it runs; null where nothing is alive. */
 export function memoryPeak(
-  { edges, rows }: Timeline,
+  { edges, rows, spans }: Timeline,
   memory: Float64Array,
 ): { row: number; from: number; to: number; bytes: number } | null {
   let row = -1;
@@ -186,10 +196,11 @@ export function memoryPeak(
     if (memory[at] > (row < 0 ? 0 : memory[row])) row = at;
   }
   if (row < 0) return null;
-  let span = rows.findIndex((other) => other >= row);
-  if (span < 0) span = rows.length;
-  const to = span < rows.length && rows[span] === row ? edges[span + 1] : edges[span];
-  return { row, from: edges[span], to, bytes: memory[row] };
+  const span = spans[row];
+  if (span >= 0) return { row, from: edges[span], to: edges[span + 1], bytes: memory[row] };
+  const next = rows.findIndex((other) => other > row);
+  const at = edges[next < 0 ? rows.length : next];
+  return { row, from: at, to: at, bytes: memory[row] };
 }
 
 /** Pixels per second at which all fits, and the present with room for its label behind it. */
