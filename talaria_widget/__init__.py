@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from talaria_widget import charts
     from talaria_widget._api import analyze, apply, capture, show
     from talaria_widget.applied import Applied
     from talaria_widget.compilers.cache import cache_dir, clear_cache
@@ -55,6 +56,7 @@ __all__ = [
     "apply",
     "cache_dir",
     "capture",
+    "charts",
     "clear_cache",
     "device",
     "devices",
@@ -64,6 +66,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "charts":  # a module of its own, which imports Altair
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
