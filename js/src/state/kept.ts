@@ -1,4 +1,5 @@
 /** What a view keeps for a model: its layout and order, over reloads and runs of its cell. */
+import { type ChartChoices, readChoices } from "../data/charts";
 import { COLUMN } from "../data/columns";
 import type { Grouping } from "../data/groups";
 import { type Layout, readLayout } from "../data/layout";
@@ -12,6 +13,7 @@ export interface Kept {
   search: string;
   /** Width of the pane beside the table in pixels, 0 where it is closed; null where it is ours. */
   pane: number | null;
+  charts?: ChartChoices;
 }
 
 const PREFIX = "talaria:view:";
@@ -65,5 +67,6 @@ function read(data: unknown): Partial<Kept> {
   if (Array.isArray(found.open)) kept.open = found.open.filter((id) => typeof id === "string");
   if (typeof found.search === "string") kept.search = found.search;
   if (typeof found.pane === "number" || found.pane === null) kept.pane = found.pane;
+  if (found.charts) kept.charts = readChoices(found.charts);
   return kept;
 }

@@ -63,7 +63,8 @@ export class ViewState {
   /** What is kept of this view for the next one of the same model. */
   kept = $derived.by((): Kept => {
     const { layout, sort, grouping, open, search } = this.table;
-    return { layout, sort, grouping, open: [...open], search, pane: this.paneWidth };
+    const charts = this.strip.choices;
+    return { layout, sort, grouping, open: [...open], search, pane: this.paneWidth, charts };
   });
 
   recall(kept: Partial<Kept>) {
@@ -74,6 +75,7 @@ export class ViewState {
     table.open = new Set(kept.open ?? []);
     table.search = kept.search ?? table.search;
     this.paneWidth = kept.pane ?? null;
+    this.strip.choose(kept.charts ?? {});
   }
 
   /** Other rows have come: what was held on to goes along, by name. */
