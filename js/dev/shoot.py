@@ -293,6 +293,23 @@ def brush(page: Page, key: str, start: float, end: float) -> None:
     page.mouse.up()
 
 
+def details(*rows: str, down: int = 0, live: bool = True, click: bool = False) -> Act:
+    """All that is known of some rows; scrolled down by so many pixels, or without a kernel."""
+
+    def act(page: Page) -> None:
+        if not live:
+            page.evaluate("window.model.setLive(false)")
+        if rows:
+            page.evaluate("rows => window.model.set('selection', rows)", list(rows))
+        page.get_by_test_id("tab-details").click()
+        page.wait_for_timeout(400)
+        page.get_by_test_id("details").evaluate("(pane, by) => { pane.scrollTop = by; }", down)
+        if click:
+            page.get_by_test_id("details-option-int8").get_by_role("button").hover()
+
+    return act
+
+
 def still(_page: Page) -> None:
     """As it opens."""
 
@@ -334,6 +351,27 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "unknown": (1040, "fixture=unknown", still),
     "uncounted": (1040, "fixture=unknown", uncounted),
     "encoder": (1040, "fixture=encoder", still),
+    "details-light": (1040, "fixture=resnet", details("conv1")),
+    "details-below": (1040, "fixture=resnet", details("conv1", down=520)),
+    "details-source": (1040, "fixture=resnet", details("conv1", down=5000)),
+    "details-dark": (1040, "fixture=resnet&theme=dark", details("layer3.1.conv2")),
+    "details-dark-source": (1400, "fixture=resnet&theme=dark", details("conv1", down=5000)),
+    "details-preview": (1040, "fixture=resnet", details("conv1", down=150, click=True)),
+    "details-narrow": (560, "fixture=resnet", details("conv1")),
+    "details-narrowest": (400, "fixture=resnet", details("conv1", down=300)),
+    "details-measured": (
+        1040,
+        "fixture=resnet-here&measured=done",
+        details("layer4.1.conv1"),
+    ),
+    "details-no-kernel": (1040, "fixture=resnet", details("conv1", live=False, down=5000)),
+    "details-many": (1040, "fixture=resnet", details()),
+    "details-uncounted": (1040, "fixture=unknown", details("blend")),
+    "details-encoder": (
+        1040,
+        "fixture=encoder",
+        details("encoder.0.attention/scaled_dot_product_attention"),
+    ),
     "repeats": (1040, "fixture=encoder", repeats),
     "repeats-narrow": (560, "fixture=encoder&theme=dark", repeats),
     "grouped-module": (1040, "fixture=resnet", grouped("module")),
@@ -347,7 +385,7 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "filtered": (1040, "fixture=resnet", filtered),
     "filtered-dark": (1040, "fixture=resnet&theme=dark", filtered),
     "filtered-narrow": (560, "fixture=resnet", filtered),
-    "filtered-large": (1040, "fixture=large", filtered),
+    "filtered-large": (1040, "fixture=large", typing("latency > 1 -norm")),
     "filters-crowded": (1040, "fixture=resnet", crowded),
     "filters-crowded-narrow": (560, "fixture=resnet", crowded),
     "filters-top": (1040, "fixture=resnet", top),
