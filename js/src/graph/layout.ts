@@ -1,6 +1,6 @@
-/** Where the boxes go: dagre for the upper level, two columns inside a box. */
-import { layout as dagre, Graph } from "@dagrejs/dagre";
+/** Where the boxes go: in layers at the upper level, two columns inside a box. */
 import type { Box, Flow } from "./hierarchy";
+import { layers, type Point } from "./layers";
 
 export const LEAF = { width: 150, narrow: 122, height: 24 };
 export const GROUP = { width: 258, head: 22, row: 28, pad: 6 };
@@ -16,7 +16,7 @@ export interface Placed {
 }
 
 export interface Line {
-  points: { x: number; y: number }[];
+  points: Point[];
   /** Stroke in pixels. */
   width: number;
 }
@@ -42,25 +42,19 @@ export function layOut(boxes: readonly Box[], flows: readonly Flow[]): Picture {
 }
 
 function arrange(boxes: readonly Box[], flows: readonly Flow[], leaf: number): Picture {
-  const graph = new Graph();
-  graph.setGraph({ rankdir: "TB", nodesep: 14, ranksep: 16, marginx: 4, marginy: 4 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  boxes.forEach((box, at) => {
-    graph.setNode(String(at), sizeOf(box, leaf));
-  });
-  for (const { from, to } of flows) graph.setEdge(String(from), String(to));
-  dagre(graph);
+  const sizes = boxes.map((box) => sizeOf(box, leaf));
+  const drawn = layers(sizes, flows);
   const placed = boxes.map((box, at) => {
-    const { x, y, width, height } = graph.node(String(at));
+    const { width, height } = sizes[at];
+    const { x, y } = drawn.boxes[at];
     return { box, x: x - width / 2, y: y - height / 2, width, height };
   });
   const most = Math.max(1, ...flows.map(({ bytes }) => bytes));
-  const lines = flows.map(({ from, to, bytes }) => ({
-    points: graph.edge(String(from), String(to)).points ?? [],
+  const lines = flows.map(({ bytes }, at) => ({
+    points: drawn.edges[at],
     width: 1 + 3 * Math.sqrt(bytes / most),
   }));
-  const { width = 0, height = 0 } = graph.graph();
-  return { placed, lines, width, height };
+  return { placed, lines, width: drawn.width, height: drawn.height };
 }
 
 function stack(boxes: readonly Box[]): Picture {
