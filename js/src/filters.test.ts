@@ -96,6 +96,22 @@ describe("the search", () => {
   });
 });
 
+describe("filters", () => {
+  it("stay over a reload of the page", async () => {
+    vi.useFakeTimers();
+    show();
+    await keep("macs > 0");
+    await keep("-/blocks/");
+    const before = names();
+    vi.runAllTimers();
+    vi.useRealTimers();
+    cleanup();
+    show();
+    expect(chips()).toEqual(["MACs > 0", "not /blocks/"]);
+    expect(names()).toEqual(before);
+  });
+});
+
 describe("the top", () => {
   it("is of latency, or of the column that is sorted where it adds up", async () => {
     show();

@@ -33,6 +33,7 @@ const KEPT: Kept = {
   grouping: "module",
   open: ["module blocks"],
   search: "conv",
+  filters: [{ kind: "top", key: "latency", share: 0.8 }],
   pane: 200,
 };
 

@@ -1,6 +1,7 @@
 /** What a view keeps for a model: its layout and order, over reloads and runs of its cell. */
 import { type ChartChoices, readChoices } from "../data/charts";
 import { COLUMN } from "../data/columns";
+import { type Filter, readFilters } from "../data/filters";
 import type { Grouping } from "../data/groups";
 import { type Layout, readLayout } from "../data/layout";
 import type { Sort } from "../data/table";
@@ -11,6 +12,7 @@ export interface Kept {
   grouping: Grouping;
   open: readonly string[];
   search: string;
+  filters: readonly Filter[];
   /** Width of the pane beside the table in pixels, 0 where it is closed; null where it is ours. */
   pane: number | null;
   charts?: ChartChoices;
@@ -66,6 +68,7 @@ function read(data: unknown): Partial<Kept> {
   if (GROUPINGS.includes(found.grouping as Grouping)) kept.grouping = found.grouping as Grouping;
   if (Array.isArray(found.open)) kept.open = found.open.filter((id) => typeof id === "string");
   if (typeof found.search === "string") kept.search = found.search;
+  if (Array.isArray(found.filters)) kept.filters = readFilters(found.filters);
   if (typeof found.pane === "number" || found.pane === null) kept.pane = found.pane;
   if (found.charts) kept.charts = readChoices(found.charts);
   return kept;

@@ -7,7 +7,7 @@ import { StripState } from "./strip.svelte";
 import { TableState } from "./table.svelte";
 import type { TalariaState } from "./talaria.svelte";
 
-export type Pane = "table" | "graph" | "recipe";
+export type Pane = "table" | "graph" | "recipe" | "details";
 
 export const NOTHING: ReadonlySet<number> = new Set();
 
@@ -39,7 +39,8 @@ export class ViewState {
   /** What the menu says of each option. */
   costs = $derived.by((): OptionCost[] => {
     const { plan, choice, selectedRows, recipe } = this.#talaria;
-    if (this.menuOpen) return priceMenu(plan, choice, selectedRows);
+    if (this.menuOpen || (this.pane === "details" && selectedRows.length))
+      return priceMenu(plan, choice, selectedRows);
     const at = this.ruleMenu;
     return at === null || !recipe.rules[at] ? [] : priceRule(plan, recipe.rules, at);
   });
@@ -62,9 +63,18 @@ export class ViewState {
 
   /** What is kept of this view for the next one of the same model. */
   kept = $derived.by((): Kept => {
-    const { layout, sort, grouping, open, search } = this.table;
+    const { layout, sort, grouping, open, search, filters } = this.table;
     const charts = this.strip.choices;
-    return { layout, sort, grouping, open: [...open], search, pane: this.paneWidth, charts };
+    return {
+      layout,
+      sort,
+      grouping,
+      open: [...open],
+      search,
+      filters,
+      pane: this.paneWidth,
+      charts,
+    };
   });
 
   recall(kept: Partial<Kept>) {
@@ -74,8 +84,15 @@ export class ViewState {
     table.grouping = kept.grouping ?? table.grouping;
     table.open = new Set(kept.open ?? []);
     table.search = kept.search ?? table.search;
+    table.filters = kept.filters ?? table.filters;
     this.paneWidth = kept.pane ?? null;
     this.strip.choose(kept.charts ?? {});
+  }
+
+  /** Opens the pane that tells all of what is selected. */
+  openDetails() {
+    this.pane = "details";
+    this.paneWidth ||= null;
   }
 
   /** Other rows have come: what was held on to goes along, by name. */
