@@ -112,26 +112,35 @@ describe("what is under a point", () => {
 describe("bands", () => {
   it("are spans as they are, where they can be seen", () => {
     expect(bandsOf(spans(1, 2), 10, 2, (span) => span)).toEqual([
-      { from: 0, to: 10, key: 0 },
-      { from: 10, to: 30, key: 1 },
+      { from: 0, to: 10, key: 0, low: 0, high: 1 },
+      { from: 10, to: 30, key: 1, low: 0, high: 1 },
     ]);
   });
 
-  it("put together what is narrower than a pixel, in the colour of most of it", () => {
+  it("put together what is narrower than a pixel, each colour as high as its share", () => {
     const keys = [0, 1, 1, 0];
+    const most = 0.3 + 0.4 + 0.4;
+    const together = { from: 0, to: expect.closeTo(most, 9) };
     expect(bandsOf(spans(0.3, 0.4, 0.4, 5), 1, 2, (span) => keys[span])).toEqual([
-      { from: 0, to: expect.closeTo(1.1, 9), key: 1 },
-      { from: expect.closeTo(1.1, 9), to: expect.closeTo(6.1, 9), key: 0 },
+      { ...together, key: 0, low: 0, high: expect.closeTo(0.3 / most, 9) },
+      { ...together, key: 1, low: expect.closeTo(0.3 / most, 9), high: expect.closeTo(1, 9) },
+      { from: together.to, to: expect.closeTo(most + 5, 9), key: 0, low: 0, high: 1 },
     ]);
   });
 
-  it("are no more than two per pixel, and cover all", () => {
+  it("are no more than two per pixel and colour, and cover each colour's time", () => {
     const many = spans(...Array.from({ length: 10_000 }, (_, i) => (i % 97 ? 1 : 60)));
     const width = 450;
     const bands = bandsOf(many, width / many.seconds, 3, (span) => span % 3);
-    expect(bands.length).toBeLessThanOrEqual(2 * width);
-    const covered = bands.reduce((sum, { from, to }) => sum + to - from, 0);
-    expect(covered).toBeCloseTo(width, 6);
+    expect(bands.length).toBeLessThanOrEqual(2 * 3 * width);
+    for (let key = 0; key < 3; key++) {
+      const area = bands
+        .filter((band) => band.key === key)
+        .reduce((sum, { from, to, low, high }) => sum + (to - from) * (high - low), 0);
+      let seconds = 0;
+      for (let span = key; span < 10_000; span += 3) seconds += span % 97 ? 1 : 60;
+      expect(area).toBeCloseTo((width * seconds) / many.seconds, 6);
+    }
   });
 
   it("of some rows are where these are, and one where they touch", () => {
@@ -187,5 +196,6 @@ describe("the scale", () => {
     const near = timeScale(101, 1, { now: 1, before: 1, target: null });
     expect(timeScale(101, 1, { now: 1, before: 1, target: 50 })).toBe(near);
     expect(timeScale(101, 1, { now: 0, before: 0, target: 1 })).toBe(0);
+    expect(timeScale(0, 80, { now: 1, before: 1, target: null })).toBe(0);
   });
 });

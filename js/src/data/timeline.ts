@@ -95,12 +95,15 @@ export function rowsBetween(timeline: Timeline, from: number, to: number): numbe
   return [...found];
 }
 
-/** What is drawn: a span, or several too narrow to be seen alone. */
+/** What is drawn: a span in its colour, or one of the colours of several too narrow to be seen. */
 export interface Band {
   from: number;
   to: number;
-  /** What it is coloured by: what takes most of its time. */
+  /** What it is coloured by. */
   key: number;
+  /** Which part of the height it takes, from 0 to 1: as much as of the time. */
+  low: number;
+  high: number;
 }
 
 /** Spans on a scale of pixels per second; those narrower than one pixel are put together. */
@@ -112,13 +115,19 @@ export function bandsOf(
 ): Band[] {
   const bands: Band[] = [];
   const taken = new Float64Array(keys);
+  let all = 0;
   let from = -1;
   const flush = (to: number) => {
     if (from < 0) return;
-    let key = 0;
-    for (let other = 1; other < keys; other++) if (taken[other] > taken[key]) key = other;
-    bands.push({ from, to, key });
+    let below = 0;
+    for (let key = 0; key < keys; key++) {
+      if (taken[key] === 0) continue;
+      const low = below / all;
+      below += taken[key];
+      bands.push({ from, to, key, low, high: below / all });
+    }
     taken.fill(0);
+    all = 0;
     from = -1;
   };
   for (let span = 0; span < rows.length; span++) {
@@ -127,10 +136,11 @@ export function bandsOf(
     const key = keyOf(span);
     if (end - start >= 1) {
       flush(start);
-      bands.push({ from: start, to: end, key });
+      bands.push({ from: start, to: end, key, low: 0, high: 1 });
     } else {
       if (from < 0) from = start;
       taken[key] += end - start;
+      all += end - start;
       if (end - from >= 1) flush(end);
     }
   }
@@ -213,7 +223,8 @@ export function timeScale(
   if (!(longest > 0)) return 0;
   // A target far beyond would leave no room for the rest.
   const most = target !== null && target < longest * FAR ? Math.max(longest, target) : longest;
-  return Math.min((width - 1) / most, Math.max(width / 2, width - label) / Math.max(now, 1e-30));
+  const wide = Math.max(0, width - 1);
+  return Math.min(wide / most, Math.max(wide / 2, width - label) / Math.max(now, 1e-30));
 }
 
 const FAR = 1.5;
