@@ -11,12 +11,20 @@ import { evaluate, makePlan } from "../src/data/evaluate";
 import { leadersOf } from "../src/data/preview";
 import { choiceOf } from "../src/data/rules";
 import type { Traits } from "../src/state/traits";
-import type { BlockHeader, Command, ReportMeta, RuleInfo } from "../src/wire";
+import type { BlockHeader, Command, DetailsAnswer, ReportMeta, RuleInfo } from "../src/wire";
 
 export interface Fixture extends Omit<Traits, "_program" | "_report"> {
   _program: string;
   _report: string;
+  /** What Python said of some rows. */
+  details?: Record<string, DetailsAnswer>;
 }
+
+/** Of a row that the fixture has no details of. */
+const UNTOLD: DetailsAnswer = {
+  ...{ kind: "details", sequence: 0, program: 0, row: "", error: "", ops: [], weights: [] },
+  ...{ latency: [], measured: null, excerpt: null, source_note: "No line is known here." },
+};
 
 export type Blocks = Record<string, Float64Array | Float32Array | Int32Array | Uint8Array>;
 
@@ -160,6 +168,16 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
     const rules = [...history[place]];
     const program = decodeProgram(traits._program);
     const { names, options } = program.meta;
+    if (command.kind === "details") {
+      const { kind, sequence, row } = command;
+      const { revision } = program.meta;
+      tell(
+        "msg:custom",
+        { ...UNTOLD, ...fixture.details?.[row], kind, sequence, program: revision, row },
+        [],
+      );
+      return;
+    }
     if (command.kind === "hits") {
       const rows = rowsOf(program, command.match);
       const { revision } = program.meta;

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import talaria_widget as talaria
+from talaria_widget.widget.commands import QUESTIONS
 
 FOLDER = Path(__file__).parent / "fixtures"
 
@@ -181,12 +182,27 @@ FIXTURES: dict[str, Callable[[], Any]] = {
 }
 
 
+DETAILED: dict[str, tuple[str, ...]] = {
+    "resnet": ("conv1", "layer3.1.conv2", "layer4.1.conv1"),
+    "resnet-here": ("conv1", "layer4.1.conv1"),
+    "encoder": ("encoder.0.attention/scaled_dot_product_attention",),
+    "unknown": ("conv", "blend"),
+}
+"""Rows whose details are kept with a fixture."""
+
+
 def write(name: str, widget: Any) -> None:
     """One widget's traits as JSON, with its buffers in base64."""
     state = widget.get_state()
     packed = {key: base64.b64encode(state[key]).decode() for key in ("_program", "_report")}
     plain = {key: state[key] for key in ("_recipe", "_status", "device", "selection", "targets")}
+    plain["details"] = {row: told(widget, row) for row in DETAILED.get(name, ())}
     (FOLDER / f"{name}.json").write_text(json.dumps(packed | plain), encoding="utf-8")
+
+
+def told(widget: Any, row: str) -> Any:
+    """What Python says of a row that the page asks for."""
+    return QUESTIONS["details"](widget, {"sequence": 0, "row": row})
 
 
 def main() -> None:

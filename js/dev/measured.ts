@@ -4,7 +4,7 @@
  */
 import { decodeProgram, decodeReport, type Program, type Totals } from "../src/data/decode";
 import { evaluate, makePlan } from "../src/data/evaluate";
-import type { BlockHeader, Measuring, ProgramMeta, ReportMeta } from "../src/wire";
+import type { BlockHeader, MeasuredParts, Measuring, ProgramMeta, ReportMeta } from "../src/wire";
 import {
   type Blocks,
   encode,
@@ -70,14 +70,30 @@ export function asMeasured(fixture: Fixture, wanted: Sketch): Fixture {
     rows: rule.rows.map((row) => program.meta.names.indexOf(names[row])),
   }));
   const choice = decodeReport(unpack(fixture._report), program).choice;
+  const told = Object.entries(fixture.details ?? {}).map(([row, details]) => [
+    row,
+    { ...details, measured: wanted.share ? measuredAs(program, row) : null },
+  ]);
   return {
     ...fixture,
+    details: Object.fromEntries(told),
     device: DEVICE.name,
     _recipe: { ...fixture._recipe, rules },
     _program: pack(view),
     _report: pack(report(unpack(fixture._report), program, choice, wanted)),
     _status: { ...fixture._status, measuring: wanted.measuring },
   };
+}
+
+function measuredAs(program: Program, name: string): MeasuredParts {
+  const whole_s = evaluate(makePlan(program), new Int32Array(program.weight_leader.length)).totals
+    .latency_s;
+  const at = program.row_signature[program.meta.names.indexOf(name)] * program.options;
+  const ratio = (column: number) => program.latency.point[at + column] / program.latency.point[at];
+  const kernels = program.meta.options.map((_, column) =>
+    column ? { ratio: ratio(column), sweeps: 3, spread: 0.04 } : null,
+  );
+  return { whole_s, noise: 0.02, rounds: 6, runtime: DEVICE.runtime, kernels };
 }
 
 // ------------------------------------------------------------------------------- a program
@@ -152,6 +168,9 @@ function insertRow(view: DataView, place: number): DataView {
     stored_precisions: insert(meta.stored_precisions, ""),
     paths: insert(meta.paths, meta.paths[row]),
     shapes: insert(meta.shapes, meta.shapes[row]),
+    input_shapes: insert(meta.input_shapes, meta.shapes[row]),
+    dtypes: insert(meta.dtypes, meta.dtypes[row]),
+    settings: insert(meta.settings, ""),
     sources: insert(meta.sources, ""),
     ops: insert(meta.ops, []),
   };

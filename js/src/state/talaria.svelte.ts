@@ -14,7 +14,16 @@ import {
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { running } from "../data/measuring";
 import { agree, type Mark, type Metric, withMarks } from "../data/preview";
-import type { Command, HitsAnswer, RecipeState, RuleCommand, Status } from "../wire";
+import type {
+  Command,
+  DetailsAnswer,
+  DetailsCommand,
+  HitsAnswer,
+  HitsCommand,
+  RecipeState,
+  RuleCommand,
+  Status,
+} from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
 import { Outbox, type Pending } from "./outbox.svelte";
@@ -185,12 +194,25 @@ export class TalariaState {
 
   /** Asks what a rule of this match would hit, and tells it; returns how to hear no more. */
   askHits(match: string[], told: (answer: HitsAnswer) => void): () => void {
+    return this.#ask({ kind: "hits", match }, told);
+  }
+
+  /** Asks for all that Python knows of a row, and tells it; returns how to hear no more. */
+  askDetails(row: string, told: (answer: DetailsAnswer) => void): () => void {
+    return this.#ask({ kind: "details", row }, told);
+  }
+
+  /** Asks what is no trait: the answer is a message of its own, and nothing is kept of it. */
+  #ask<Answer extends HitsAnswer | DetailsAnswer>(
+    question: Unnumbered<HitsCommand | DetailsCommand>,
+    told: (answer: Answer) => void,
+  ): () => void {
     const sequence = Math.floor(Math.random() * 2 ** 30);
-    const heard = (answer: HitsAnswer) => {
-      if (answer?.kind === "hits" && answer.sequence === sequence) told(answer);
+    const heard = (answer: Answer) => {
+      if (answer?.kind === question.kind && answer.sequence === sequence) told(answer);
     };
     this.#model.on("msg:custom", heard);
-    if (this.live) this.#attempt(() => this.#model.send({ kind: "hits", sequence, match }));
+    if (this.live) this.#attempt(() => this.#model.send({ ...question, sequence }));
     return () => this.#model.off("msg:custom", heard);
   }
 
