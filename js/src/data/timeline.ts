@@ -154,7 +154,7 @@ export function stretchesOf(
   rows: Iterable<number>,
   perSecond: number,
 ): { from: number; to: number }[] {
-  const own = Int32Array.from([...rows].map((row) => spans[row])).sort();
+  const own = Int32Array.from(rows, (row) => spans[row]).sort();
   const found: { from: number; to: number }[] = [];
   for (const span of own) {
     if (span < 0) continue;
