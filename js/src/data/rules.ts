@@ -60,13 +60,14 @@ export function* contributions(
   rules: readonly RuleInfo[],
 ): Generator<Contribution | null> {
   const choice = choiceOf(plan, rules);
+  const deciding = new Set(decidersOf(plan, rules));
   const whole = evaluate(plan, choice);
   for (const [at, { enabled }] of rules.entries()) {
     if (!enabled) {
       yield null;
       continue;
     }
-    const others = choiceOf(plan, rules.toSpliced(at, 1));
+    const others = deciding.has(at) ? choiceOf(plan, rules.toSpliced(at, 1)) : choice;
     if (plan.leaders.every((weight) => others[weight] === choice[weight])) {
       yield { size_bytes: 0, latency_s: 0 };
       continue;
@@ -85,6 +86,7 @@ export function* contributions(
 }
 
 export function factsOf(plan: Plan, rules: readonly RuleInfo[]): RuleFacts[] {
+  const { leaders, leaderStart } = plan;
   const deciders = decidersOf(plan, rules);
   const named = new Uint8Array(deciders.length);
   return rules.map((rule, at) => {
@@ -100,19 +102,24 @@ export function factsOf(plan: Plan, rules: readonly RuleInfo[]): RuleFacts[] {
     const others = new Set<number>();
     for (const weight of rule.weights) named[weight] = 1;
     for (const row of rule.rows) {
-      const weights = plan.leaders
-        .subarray(plan.leaderStart[row], plan.leaderStart[row + 1])
-        .filter((weight) => named[weight]);
-      if (!weights.length) continue;
-      const own = weights.filter((weight) => deciders[weight] === at);
-      if (!own.length) {
-        facts.overridden += 1;
-        for (const weight of weights) others.add(deciders[weight]);
-        continue;
+      let own = 0;
+      let hit = 0;
+      let reason = "";
+      for (let i = leaderStart[row]; i < leaderStart[row + 1]; i++) {
+        const weight = leaders[i];
+        if (!named[weight]) continue;
+        hit += 1;
+        if (deciders[weight] !== at) continue;
+        own += 1;
+        reason ||= refusal(plan, rule, column, weight);
       }
-      const reason = own.reduce((why, weight) => why || refusal(plan, rule, column, weight), "");
-      if (!reason) continue;
-      facts.refused += 1;
+      if (hit && !own) {
+        facts.overridden += 1;
+        for (let i = leaderStart[row]; i < leaderStart[row + 1]; i++) {
+          if (named[leaders[i]]) others.add(deciders[leaders[i]]);
+        }
+      }
+      if (reason) facts.refused += 1;
       facts.reason ||= reason;
     }
     for (const weight of rule.weights) named[weight] = 0;
