@@ -17,6 +17,7 @@ from talaria_widget.charts.said import (
     subject,
     title,
     together,
+    words,
 )
 from talaria_widget.charts.spans import Spans, seen, spans_of
 from talaria_widget.prices import Evaluation
@@ -86,9 +87,9 @@ def memory(report: Report) -> alt.LayerChart:
     ]
     marked = alt.Chart(alt.InlineData(values=peak)).encode(x=x, y=y)
     layers.append(marked.mark_point(filled=True, size=50, color=colours()["better"], opacity=1))
-    layers.append(
-        marked.mark_text(align="left", dx=7, dy=-8, style="guide-label").encode(text="label:N")
-    )
+    late = any(float(record["start_s"] or 0) > now.seconds / 2 for record in peak)
+    place = {"align": "right", "dx": -7} if late else {"align": "left", "dx": 7}
+    layers.append(words(marked, dy=-8, **place).encode(text="label:N"))
     remarks = time_remarks(report, before, now)
     remarks[0] = subject(report, f"memory counted, time {report.provenance}")
     missing = lacking(report, "peak_memory_bytes")

@@ -48,9 +48,9 @@ def unit_of(values: Iterable[float], unit: str) -> Unit:
     return Unit(scale, prefix + unit)
 
 
-def axis(unit: Unit, title: str) -> alt.Axis:
+def axis(unit: Unit, title: str, *, grid: bool = True) -> alt.Axis:
     """A linear axis in a unit."""
-    return alt.Axis(title=unit.titled(title), labelExpr=unit.label, tickCount=6)
+    return alt.Axis(title=unit.titled(title), labelExpr=unit.label, tickCount=6, grid=grid)
 
 
 def log_axis(unit: Unit, title: str, low: float, high: float) -> alt.Axis:

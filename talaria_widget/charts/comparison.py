@@ -9,7 +9,7 @@ import altair as alt
 from talaria_widget.charts.axes import axis, unit_of
 from talaria_widget.charts.colours import RULE, colours
 from talaria_widget.charts.given import check_word
-from talaria_widget.charts.said import Record, Value, band, exact, title
+from talaria_widget.charts.said import Record, Value, band, exact, title, words
 from talaria_widget.report import Report
 from talaria_widget.report.targets import left_out as lacking
 from talaria_widget.tables import UNITS, change, quantity
@@ -66,7 +66,7 @@ def compare(
     wanted = _metrics(metrics)
     found = {metric: _records(named, metric) for metric in wanted}
     charts = [_chart(metric, found[metric], list(named)) for metric in wanted]
-    remarks = [f"changes: to {next(iter(named))}"] if len(named) > 1 else []
+    remarks = [f"changes are in percent of {next(iter(named))}"] if len(named) > 1 else []
     for metric in wanted:
         known = {record["report"] for record in found[metric]}
         if unknown := [name for name in named if name not in known]:
@@ -82,7 +82,7 @@ def compare(
 
 def _chart(metric: str, records: Sequence[Record], names: Sequence[str]) -> alt.LayerChart:
     ends = [float(r[end] or 0) for r in records for end in ("value", "high")]
-    x = axis(unit_of(ends, UNITS[metric]), TITLES[metric])
+    x = axis(unit_of(ends, UNITS[metric]), TITLES[metric], grid=False)
     shades = colours()
     unit = UNITS[metric] or "count"
     base = alt.Chart(alt.InlineData(values=list(records))).encode(
@@ -120,13 +120,11 @@ def _chart(metric: str, records: Sequence[Record], names: Sequence[str]) -> alt.
         banded.mark_tick(color=RULE, thickness=1.5, size=8).encode(x=alt.X(f"{end}:Q", axis=x))
         for end in ("low", "high")
     ]
-    words = (
-        base.transform_calculate(end="max(datum.value, datum.high)")
-        .mark_text(align="left", dx=6, style="guide-label")
-        .encode(x=alt.X("end:Q", axis=x), text="label:N")
-    )
-    return alt.LayerChart(layer=[bars, bands, *caps, words]).properties(
-        width=WIDTH, height=alt.Step(STEP)
+    at = base.transform_calculate(end="max(datum.value, datum.high)")
+    labels = words(at, align="left", dx=6).encode(x=alt.X("end:Q", axis=x), text="label:N")
+    bounded = [bands, *caps] if any(record["low"] is not None for record in records) else []
+    return alt.LayerChart(layer=[bars, *bounded, labels]).properties(
+        view=alt.ViewBackground(stroke=None), width=WIDTH, height=alt.Step(STEP)
     )
 
 
@@ -196,8 +194,8 @@ def _by_content(reports: Sequence[Report]) -> dict[str, Report]:
     devices = [report.program.device.name for report in reports]
     parts = [names for names in (models, devices) if len(set(names)) > 1] or [models, devices]
     named: dict[str, Report] = {}
-    for words, report in zip(zip(*parts, strict=True), reports, strict=True):
-        name, count = " · ".join(words), 1
+    for known, report in zip(zip(*parts, strict=True), reports, strict=True):
+        name, count = " · ".join(known), 1
         while (key := f"{name} #{count}" if count > 1 else name) in named:
             count += 1
         named[key] = report

@@ -13,7 +13,7 @@ from talaria_widget.charts import parts
 from talaria_widget.charts.axes import axis, unit_of
 from talaria_widget.charts.colours import RULE, TITLES, colours, scale, swatch_of
 from talaria_widget.charts.given import check_report, check_word
-from talaria_widget.charts.said import WIDTH, Record, exact, left_out, plural, subject, title
+from talaria_widget.charts.said import WIDTH, Record, exact, left_out, plural, subject, title, words
 from talaria_widget.report import Report
 from talaria_widget.report.sources import worst
 from talaria_widget.report.targets import left_out as lacking
@@ -76,7 +76,7 @@ def by_type(
     records = _records(report, metric, by, before, now, known)
     lines = [str(record["part"]) for record in records]
     unit = unit_of([float(r[end] or 0) for r in records for end in ("before", "now")], symbol)
-    x = axis(unit, name)
+    x = axis(unit, name, grid=False)
     base = alt.Chart(alt.InlineData(values=records)).encode(
         y=alt.Y("part:N", sort=lines, title=None, axis=alt.Axis(labelLimit=220)),
         tooltip=[
@@ -92,16 +92,13 @@ def by_type(
     outline = base.mark_bar(
         fill=shades["bar"], fillOpacity=0.18, stroke=RULE, strokeWidth=1
     ).encode(x=alt.X("before:Q", axis=x))
-    shown = list(dict.fromkeys(str(r["colour"]) for r in records))
-    colour: Any = alt.value(shades["bar"])
-    if by == "type":
-        colour = alt.Color("colour:N", scale=scale(shown), legend=None)
+    shown = scale(str(record["colour"]) for record in records)
+    if by == "module":
+        shown = alt.Scale(domain=[by, TITLES["cast"]], range=[shades["bar"], shades["cast"]])
+    colour = alt.Color("colour:N", scale=shown, legend=None)
     bars = base.mark_bar().encode(x=alt.X("now:Q", axis=x), color=colour)
-    words = (
-        base.transform_calculate(end="max(datum.now, datum.before)")
-        .mark_text(align="left", dx=5, style="guide-label")
-        .encode(x=alt.X("end:Q", axis=x), text="label:N")
-    )
+    ends = base.transform_calculate(end="max(datum.now, datum.before)")
+    labels = words(ends, align="left", dx=5).encode(x=alt.X("end:Q", axis=x), text="label:N")
     missing = int((~known).sum())
     remarks = [
         subject(report, _basis(report, metric)),
@@ -109,7 +106,8 @@ def by_type(
         left_out(missing, len(known), name),
         _lacking(report, metric),
     ]
-    return alt.LayerChart(layer=[outline, bars, words]).properties(
+    return alt.LayerChart(layer=[outline, bars, labels]).properties(
+        view=alt.ViewBackground(stroke=None),
         width=WIDTH,
         height=alt.Step(STEP),
         title=title(f"{name.capitalize()} by {by}", remarks),

@@ -93,9 +93,9 @@ def timeline(report: Report) -> alt.LayerChart:
 
 def time_remarks(report: Report, before: Spans, now: Spans) -> list[str]:
     """What stands under a chart over time."""
-    added = (
-        f"{quantity(now.seconds, 's')} in rows and casts, {quantity(before.seconds, 's')} before"
-    )
+    added = f"{quantity(now.seconds, 's')} in rows and casts"
+    if report.chosen.any():
+        added += f", {quantity(before.seconds, 's')} before"
     whole = report.totals["latency_s"]
     measured = f"; the whole, measured: {quantity(whole, 's')}" if report.measured else ""
     rows = report.prices.rows

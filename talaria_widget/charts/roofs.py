@@ -23,6 +23,7 @@ from talaria_widget.charts.said import (
     title,
     together,
     tooltips,
+    words,
 )
 from talaria_widget.prices import Floats
 from talaria_widget.recipe import SHORT
@@ -209,7 +210,7 @@ def _lines(
     ceiling = min(ys[1], max((r.per_s for r in roofs if not r.slope), default=ys[1]))
     steepest = max((r.per_s for r in roofs if r.slope), default=0.0)
     ends: list[Record] = []
-    words: list[Record] = []
+    labels: list[Record] = []
     for i, roof in enumerate(roofs):
         if roof.slope:
             first, last = max(xs[0], ys[0] / roof.per_s), min(xs[1], ceiling / roof.per_s)
@@ -217,9 +218,9 @@ def _lines(
             first, last = (max(xs[0], roof.per_s / steepest) if steepest else xs[0]), xs[1]
         if not first < last:
             continue
-        text = f"{roof.label} {quantity(roof.per_s, 'B/s' if roof.slope else 'FLOP/s')}"
+        text = f"{roof.label} {quantity(roof.per_s, 'B/s' if roof.slope else 'FLOP/s', 3)}"
         at = 10 ** (0.6 * log10(first) + 0.4 * log10(last)) if roof.slope else last
-        for where, found, label in ((first, ends, ""), (last, ends, ""), (at, words, text)):
+        for where, found, label in ((first, ends, ""), (last, ends, ""), (at, labels, text)):
             height = where * roof.per_s if roof.slope else roof.per_s
             found.append(
                 {
@@ -248,18 +249,12 @@ def _lines(
             tooltip="roof:N",
         )
     )
-    named = alt.Chart(alt.InlineData(values=words)).encode(x=x, y=y, text="label:N")
+    named = alt.Chart(alt.InlineData(values=labels)).encode(x=x, y=y, text="label:N")
     return [
         lines,
-        named.transform_filter(alt.datum.kind == "peak").mark_text(
-            align="right", dy=-7, style="guide-label"
-        ),
-        named.transform_filter(alt.datum.kind == "slope").mark_text(
-            align="left", dx=7, dy=9, style="guide-label"
-        ),
-        named.transform_filter(alt.datum.kind == "on chip").mark_text(
-            align="right", dx=-7, dy=-7, style="guide-label"
-        ),
+        words(named.transform_filter(alt.datum.kind == "peak"), align="right", dy=-7),
+        words(named.transform_filter(alt.datum.kind == "slope"), align="left", dx=7, dy=9),
+        words(named.transform_filter(alt.datum.kind == "on chip"), align="right", dx=-7, dy=-7),
     ]
 
 
@@ -271,16 +266,22 @@ def _points(records: Sequence[Record], x: alt.X, y: alt.Y) -> alt.Chart:
     points: alt.Chart = (
         alt.Chart(alt.InlineData(values=list(records)))
         # An outline of its own colour keeps the least of them in sight; areas stay in proportion.
-        .mark_point(filled=True, strokeWidth=1, fillOpacity=0.75)
+        .mark_point(filled=True, strokeWidth=1, opacity=1, fillOpacity=0.6)
         .encode(
             x=x,
             y=y,
             fill=alt.Fill("colour:N", scale=shades, title="type"),
-            stroke=alt.Stroke("colour:N", scale=shades, legend=None),
+            stroke=alt.Stroke("colour:N", scale=shades, title="type"),
             size=alt.Size(
                 "latency_s:Q",
                 scale=alt.Scale(domain=[0, most], range=[0, LARGEST]),
-                legend=alt.Legend(title=unit.titled("latency"), labelExpr=unit.label, tickCount=3),
+                legend=alt.Legend(
+                    title=unit.titled("latency"),
+                    labelExpr=unit.label,
+                    tickCount=3,
+                    symbolFillColor=RULE,
+                    symbolStrokeColor=RULE,
+                ),
             ),
             tooltip=tooltips(
                 exact("latency_s", "latency (s)"),

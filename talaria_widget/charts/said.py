@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import altair as alt
 
-from talaria_widget.charts.colours import TITLES, swatch_of
+from talaria_widget.charts.colours import TITLES, colours, swatch_of
 from talaria_widget.report import Report
 from talaria_widget.tables import quantity
 
@@ -93,6 +94,12 @@ def tooltips(*figures: alt.Tooltip, facts: Iterable[str] = FACTS) -> list[alt.To
         *figures,
         alt.Tooltip("provenance:N"),
     ]
+
+
+def words(chart: alt.Chart, **place: Any) -> alt.Chart:
+    """Text at a chart's points, in a colour that can be read on the theme's background."""
+    marked: alt.Chart = chart.mark_text(color=colours()["text"], **place)
+    return marked
 
 
 def exact(field: str, name: str) -> alt.Tooltip:
