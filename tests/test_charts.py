@@ -60,16 +60,17 @@ def of_graph(graph: Graph) -> Report:
     return pipeline.report(pipeline.compile_for(graph, device("cpu-avx2"), Recipe()), Recipe())
 
 
-def chain(words: list[tuple[str, str]], shape: tuple[int, ...] = (64,)) -> Report:
+def chain(words: list[tuple[str, str]], titles: tuple[str, ...] = ()) -> Report:
     """Ops of these kinds and words, one after another."""
     names = [f"t{i}" for i in range(len(words) + 1)]
     tensors = {
-        name: Tensor(name, shape, role="activation" if i else "input")
-        for i, name in enumerate(names)
+        n: Tensor(n, (64,), role="activation" if i else "input") for i, n in enumerate(names)
     }
     ops = tuple(
-        Op(f"op{i}", kind, word, inputs=(names[i],), outputs=(names[i + 1],))
-        for i, (kind, word) in enumerate(words)
+        Op(title, kind, word, inputs=(names[i],), outputs=(names[i + 1],))
+        for i, ((kind, word), title) in enumerate(
+            zip(words, titles or [f"op{i}" for i in range(len(words))], strict=True)
+        )
     )
     return of_graph(Graph("g", "onnx", ops, tensors, (names[0],), (names[-1],)))
 
@@ -359,6 +360,32 @@ def test_no_row_and_one_row(draw: Callable[[Report], Any]) -> None:
     one = chain([SOFTMAX])
     assert one.prices.rows == 1
     assert spec(draw(one))["datasets"]
+
+
+def hostile() -> Report:
+    """Names that break out of markup and of lines, and times that are no finite number."""
+    names = ("<img src=x onerror=alert(1)>", "a" * 10_000, "\u202eabc\n[0].x'\"", "last")
+    report = chain([SOFTMAX] * 4, names)
+    seconds = report.after.latency.point.copy()
+    seconds[3] = np.inf
+    after = replace(report.after, latency=replace(report.after.latency, point=seconds))
+    return replace(report, after=after)
+
+
+@pytest.mark.parametrize("draw", OF_ONE, ids=NAMES)
+def test_odd_names_and_infinite_times_break_nothing(draw: Callable[[Report], Any]) -> None:
+    found = spec(draw(hostile()))
+    assert found["title"]["limit"] < 1000
+
+
+def test_what_is_infinite_is_left_out() -> None:
+    report = hostile()
+    drawn = [
+        row["task"] for row in records(charts.timeline(report), "lane") if row["lane"] == "now"
+    ]
+    assert drawn == [task.name for task in report.program.tasks[:3]]
+    assert "1 of 4 tasks is left out" in subtitle(charts.timeline(report))
+    assert "1 of 4 tasks is left out" in subtitle(charts.by_type(report))
 
 
 @pytest.mark.parametrize("draw", OF_ONE, ids=NAMES)

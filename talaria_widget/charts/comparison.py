@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import altair as alt
 
@@ -133,7 +134,7 @@ def _records(named: Mapping[str, Report], metric: str) -> list[Record]:
     found: list[Record] = []
     for i, (name, report) in enumerate(named.items()):
         value = report.totals[metric]
-        if value is None:
+        if value is None or not isfinite(value):
             continue
         low, high = (report.totals.get(f"{metric}_{end}") for end in ("low", "high"))
         told = change(first, value) if i else ""

@@ -41,8 +41,10 @@ def modules(report: Report, most: int = MOST_LINES) -> Parts:
             break
         groups = [group for group in groups if group is not widest] + inside
         own = own + alone
-    names = [task.name for task in report.program.tasks]
-    return [(g.path, sorted(g.rows)) for g in groups] + [(names[row], [row]) for row in own]
+    found = {group.path: sorted(group.rows) for group in groups}
+    for row in own:  # a task may be named as a module is
+        found.setdefault(report.program.tasks[row].name, []).append(row)
+    return list(found.items())
 
 
 @dataclass(slots=True)

@@ -98,7 +98,7 @@ def tooltips(*figures: alt.Tooltip, facts: Iterable[str] = FACTS) -> list[alt.To
 
 def words(chart: alt.Chart, **place: Any) -> alt.Chart:
     """Text at a chart's points, in a colour that can be read on the theme's background."""
-    marked: alt.Chart = chart.mark_text(color=colours()["text"], **place)
+    marked: alt.Chart = chart.mark_text(color=colours()["text"], limit=WIDTH / 2, **place)
     return marked
 
 
