@@ -93,8 +93,11 @@ describe("the details", () => {
     const button = within(screen.getByTestId("details-option-int8")).getByRole("button");
     const size = () => screen.getByTestId("total-size_bytes").textContent;
     const before = size();
+    const cost = screen.getByTestId("price-Latency").textContent;
     await fireEvent.pointerEnter(button);
     expect(size()).not.toBe(before);
+    // What stands above an option may not change its height while it is pointed at.
+    expect(screen.getByTestId("price-Latency").textContent).toBe(cost);
     await fireEvent.pointerLeave(button);
     expect(size()).toBe(before);
     await fireEvent.click(button);

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from talaria_widget.compilers import as_stored, stored
+from talaria_widget.compilers import as_stored
 from talaria_widget.compilers.menu import menu
 from talaria_widget.compilers.rates import floats, moving_seconds
 from talaria_widget.graph import DTYPE_BITS, Graph, Op
 from talaria_widget.hardware import MenuOption
+from talaria_widget.prices import Prices
 from talaria_widget.program import Program, Task
-from talaria_widget.recipe import Option
 
 Array = NDArray[Any]
 
@@ -47,19 +47,23 @@ class Parts:
     seconds: Array
 
 
-def parts_of_rows(program: Program, asked: Sequence[Option] = ()) -> tuple[Array, Parts]:
-    """The signature of each row, and the parts of each signature in every line of the menu."""
-    lines = menu(program, asked)
-    signature, first = signatures(program.tasks)
-    counts = np.bincount(signature, minlength=len(first)).astype(np.float64)[:, None]
-    return signature, latency_parts(program, first, counts, stored.table(program, lines), lines)
+def parts_of(program: Program, prices: Prices) -> Parts:
+    """The parts of every signature in every column of a program's prices."""
+    _, first, counts = np.unique(prices.row_signature, return_index=True, return_counts=True)
+    stored = np.zeros((1, prices.weight_bytes.shape[1]))
+    sums = np.concatenate([stored, np.cumsum(prices.weight_bytes[prices.row_weight], axis=0)])
+    row_bytes = sums[prices.row_weight_start[1:]] - sums[prices.row_weight_start[:-1]]
+    lines = menu(program, prices.options[1:])
+    whole = float(prices.weight_bytes[:, 0].sum())
+    return latency_parts(program, first.tolist(), counts[:, None], row_bytes, whole, lines)
 
 
 def latency_parts(
     program: Program,
     first: Sequence[int],
     counts: Array,
-    weights: stored.Table,
+    row_bytes: Array,
+    whole_bytes: float,
     lines: Sequence[MenuOption],
 ) -> Parts:
     """The parts of every signature in every line.
@@ -68,7 +72,8 @@ def latency_parts(
         program: whose tasks they are.
         first: the first row of each signature.
         counts: how many rows each has, as a column.
-        weights: what is stored.
+        row_bytes: what every row has stored in every line.
+        whole_bytes: what all rows have stored, as the device does it.
         lines: of the menu.
     """
     device, graph = program.device, program.graph
@@ -95,9 +100,9 @@ def latency_parts(
     compute = slower * 2 * macs / (peak * share) + rest / rest_rate
     floating = floats([as_stored.floating(graph, t) for t in tasks])[:, None]
     activations = moved * (floating * scale[None, :] + 1 - floating)
-    streamed = weights.row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
+    streamed = row_bytes[first] * _used(graph, tasks, runs[:, 0])[:, None]
 
-    resident = bool(weights.bytes[:, 0].sum() <= device.on_chip_bytes)
+    resident = bool(whole_bytes <= device.on_chip_bytes)
     weight_rate = device.on_chip_bytes_per_s if resident else device.bandwidth_bytes_per_s
     loading = streamed / weight_rate
     decode_s = np.array([m.decode_s for m in lines])[None, :]

@@ -91,7 +91,8 @@ def _price_rows(
     """
     device = program.device
     tasks = [program.tasks[r] for r in first]
-    parts = latency_parts(program, first, counts, weights, lines)
+    whole = float(weights.bytes[:, 0].sum())
+    parts = latency_parts(program, first, counts, weights.row_bytes, whole, lines)
     times, seconds, busiest = parts.times, parts.seconds, np.maximum(parts.compute, parts.memory)
     bound = np.where(parts.compute >= parts.memory, BOUNDS.index("compute"), BOUNDS.index("memory"))
     bound[busiest < device.dispatch_s] = BOUNDS.index("dispatch")

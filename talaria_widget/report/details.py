@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from talaria_widget.compilers.observed import Baseline, KernelTime
-from talaria_widget.compilers.parts import Parts, parts_of_rows
+from talaria_widget.compilers.parts import Parts, parts_of
 from talaria_widget.frontends.excerpts import excerpt
 from talaria_widget.graph import Graph, Op
 from talaria_widget.prices import Prices
@@ -123,12 +123,9 @@ def _weights(program: Program, prices: Prices, row: int) -> list[WeightDetails]:
 
 
 def _latency(program: Program, prices: Prices, row: int) -> list[LatencyParts]:
-    signature, parts = parts_of_rows(program, prices.options[1:])
+    parts, signature = parts_of(program, prices), int(prices.row_signature[row])
     dispatch_s = program.device.dispatch_s
-    return [
-        _column(parts, int(signature[row]), column, dispatch_s)
-        for column in range(len(prices.options))
-    ]
+    return [_column(parts, signature, column, dispatch_s) for column in range(len(prices.options))]
 
 
 def _column(parts: Parts, s: int, column: int, dispatch_s: float) -> LatencyParts:

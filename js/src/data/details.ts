@@ -213,7 +213,7 @@ export function measuredParts(
     },
     {
       name: "share",
-      how: "of it here, as the profile says",
+      how: `of it here, as the profile says: ${quantity(base, "s")}`,
       value: share(base, measured.whole_s),
       decides: false,
     },
