@@ -48,6 +48,7 @@ test: check chromium ## every check and test, the notebook and a real browser in
 bench: setup chromium ## speed and size beside what they are compared with
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_bundle
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
+	PYTHONPATH=tests $(RUN) -m benchmarks.bench_page
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_capture
 	PYTHONPATH=tests $(RUN) -m benchmarks.bench_growth
