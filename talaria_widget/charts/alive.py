@@ -71,9 +71,6 @@ def memory(report: Report) -> alt.LayerChart:
     layers: list[alt.Chart] = [
         after.mark_area(interpolate="step-after", fill=shade, fillOpacity=0.3),
         after.mark_line(interpolate="step-after", stroke=shade, strokeWidth=1.2),
-        base.transform_filter(alt.datum.state == "before").mark_line(
-            interpolate="step-after", stroke=RULE, strokeWidth=1, strokeDash=[4, 3]
-        ),
         # An area has one tooltip for all of it: what is under the pointer is told by these.
         after.mark_rect(opacity=0).encode(
             x2="end_s:Q",
@@ -85,6 +82,11 @@ def memory(report: Report) -> alt.LayerChart:
             ],
         ),
     ]
+    if report.chosen.any():
+        earlier = base.transform_filter(alt.datum.state == "before").mark_line(
+            interpolate="step-after", stroke=RULE, strokeWidth=1, strokeDash=[4, 3]
+        )
+        layers.append(earlier)
     marked = alt.Chart(alt.InlineData(values=peak)).encode(x=x, y=y)
     layers.append(marked.mark_point(filled=True, size=50, color=colours()["better"], opacity=1))
     late = any(float(record["start_s"] or 0) > now.seconds / 2 for record in peak)

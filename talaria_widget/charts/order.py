@@ -25,6 +25,8 @@ from talaria_widget.report import Report
 from talaria_widget.tables import quantity
 
 LANES = ("before", "now")
+OUTLINED = 500
+"""Of more spans, outlines would cover what they enclose."""
 
 
 def timeline(report: Report) -> alt.LayerChart:
@@ -32,8 +34,8 @@ def timeline(report: Report) -> alt.LayerChart:
 
     Casts stand at the tasks that caused them. The spans of a lane add up to its rows and casts,
     which is not the whole where that was measured; the subtitle then says both. Of more than
-    2,000 spans, neighbours narrower than a thousandth of the whole are drawn as one, so that
-    lengths stay exact.
+    2,000 spans, neighbours narrower than a thousandth of the whole are drawn as one, in the
+    colour of the longest, so that lengths stay exact.
 
     Args:
         report: what to draw.
@@ -71,7 +73,10 @@ def timeline(report: Report) -> alt.LayerChart:
         ),
     )
     before = base.transform_filter(alt.datum.lane == "before").mark_bar(
-        fill=colours()["bar"], fillOpacity=0.25, stroke=RULE, strokeWidth=0.5
+        fill=colours()["bar"],
+        fillOpacity=0.25,
+        stroke=RULE,
+        strokeWidth=0.5 if len(records) < OUTLINED else 0,
     )
     now = (
         base.transform_filter(alt.datum.lane == "now")

@@ -93,7 +93,7 @@ def roofline(report: Report) -> alt.LayerChart:
         groups = _by_place(report, rows, intensity, speed)
     records = _records(report, groups, flops, moved, seconds)
 
-    y_unit = unit_of([*speed, *(r.per_s for r in roofs if not r.slope)], "FLOP/s")
+    y_unit = unit_of([*speed, *(r.per_s for r in roofs if not r.slope)] or ys, "FLOP/s")
     x = alt.X(
         "flop_per_byte:Q",
         scale=alt.Scale(type="log", domain=xs, nice=False, clamp=True),
