@@ -3,7 +3,7 @@ import { goldenProgram } from "../../dev/golden";
 import { COLUMN, COLUMNS, type Rows } from "./columns";
 import { describe as tell } from "./describe";
 import { evaluate, makePlan } from "./evaluate";
-import { cellText, columnScales, exactText, sumAll, sumRows } from "./figures";
+import { cellText, columnScales, exactText, largestAmong, sumAll, sumRows } from "./figures";
 import {
   gridOf,
   isShown,
@@ -92,6 +92,18 @@ describe("sums", () => {
     const unknown = { ...rows, before: { ...before, latency }, now: { ...before, latency } };
     expect(sumRows(unknown, new Map(), [conv]).now.latency).toBeNaN();
     expect(sumRows(unknown, new Map(), [conv]).unknown).toBe(1);
+  });
+
+  it("leave the unknown out of the longest bar", () => {
+    const point = before.latency.point.slice();
+    const most = Math.max(...point);
+    point[conv] = Number.NaN;
+    const holed = { ...before, latency: { ...before.latency, point } };
+    const known = [...point].filter((value) => !Number.isNaN(value));
+    const lines = Array.from(point.keys(), (row) => [row]);
+    const { latency } = largestAmong({ program, before: holed }, lines);
+    expect(latency).toBe(Math.max(...known));
+    expect(largestAmong({ program, before }, lines).latency).toBe(most);
   });
 
   it("are written on the column's scale", () => {

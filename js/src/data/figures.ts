@@ -42,7 +42,9 @@ export function largestAmong(
   }));
   for (const rows of lines) {
     for (const column of barred) {
-      column.most = Math.max(column.most, sumOver(column.values, rows));
+      const sum = sumOver(column.values, rows);
+      // Not where it is unknown.
+      if (sum > column.most) column.most = sum;
     }
   }
   return Object.fromEntries(barred.map(({ key, most }) => [key, most]));
