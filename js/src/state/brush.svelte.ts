@@ -27,42 +27,43 @@ export class Brush {
     this.#heard = heard;
   }
 
-  /** For the element that is pointed at. */
-  readonly handlers = {
-    onpointerdown: (event: PointerEvent) => {
-      if (event.button !== 0) return;
-      this.#from = pointOf(event);
-      (event.currentTarget as Element).setPointerCapture?.(event.pointerId);
-      // No text is selected on the way.
-      event.preventDefault();
-    },
-    onpointermove: (event: PointerEvent) => {
-      const at = pointOf(event);
-      const from = this.#from;
-      if (from && (this.path.length || Math.hypot(at.x - from.x, at.y - from.y) >= STILL)) {
-        this.path = this.path.length ? [...this.path, at] : [from, at];
-        this.#heard.hover(null);
-      } else this.#heard.hover(at);
-    },
-    onpointerup: (event: PointerEvent) => {
-      const { path } = this;
-      const from = this.#from;
-      this.#end();
-      if (!from) return;
-      const add = event.ctrlKey || event.metaKey || event.shiftKey;
-      if (path.length) this.#heard.draw(path, add);
-      else this.#heard.click(pointOf(event), add);
-    },
-    onpointercancel: () => this.#end(),
-    onpointerleave: () => {
-      if (!this.#from) this.#heard.hover(null);
-    },
+  // For the element that is pointed at.
+
+  readonly down = (event: PointerEvent) => {
+    if (event.button !== 0) return;
+    this.#from = pointOf(event);
+    (event.currentTarget as Element).setPointerCapture?.(event.pointerId);
+    // No text is selected on the way.
+    event.preventDefault();
   };
 
-  #end() {
+  readonly move = (event: PointerEvent) => {
+    const at = pointOf(event);
+    const from = this.#from;
+    if (from && (this.path.length || Math.hypot(at.x - from.x, at.y - from.y) >= STILL)) {
+      this.path = this.path.length ? [...this.path, at] : [from, at];
+      this.#heard.hover(null);
+    } else this.#heard.hover(at);
+  };
+
+  readonly up = (event: PointerEvent) => {
+    const { path } = this;
+    const from = this.#from;
+    this.cancel();
+    if (!from) return;
+    const add = event.ctrlKey || event.metaKey || event.shiftKey;
+    if (path.length) this.#heard.draw(path, add);
+    else this.#heard.click(pointOf(event), add);
+  };
+
+  readonly cancel = () => {
     this.#from = null;
     this.path = [];
-  }
+  };
+
+  readonly leave = () => {
+    if (!this.#from) this.#heard.hover(null);
+  };
 }
 
 /** In pixels of the element. */
