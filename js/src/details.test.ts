@@ -6,6 +6,8 @@ import { goldenFixture } from "../dev/golden";
 import App from "./App.svelte";
 import type { DetailsAnswer } from "./wire";
 
+/** A machine under load answers late. */
+const PATIENCE_MS = 8000;
 const EVIL = "<img src=x onerror=alert(1)>";
 
 const TOLD: Partial<DetailsAnswer> = {
@@ -63,9 +65,10 @@ async function open(selection: string[], changes: Partial<Fixture> = {}): Promis
 
 const pane = () => screen.getByTestId("details");
 const asked = (model: FakeModel) => model.sent.filter(({ kind }) => kind === "details");
-const told = () => vi.waitFor(() => expect(pane().dataset.told).toBe("true"));
+const told = () =>
+  vi.waitFor(() => expect(pane().dataset.told).toBe("true"), { timeout: PATIENCE_MS });
 
-describe("the details", () => {
+describe("the details", { timeout: 2 * PATIENCE_MS }, () => {
   it("ask for a selected row what the page does not know", async () => {
     const model = await open(["stem"]);
     expect(screen.getByTestId("details-name").textContent).toBe("stem");
@@ -104,7 +107,9 @@ describe("the details", () => {
     expect(model.sent.filter(({ kind }) => kind === "mark")).toMatchObject([
       { rows: ["blocks.0.conv"] },
     ]);
-    await vi.waitFor(() => expect(button.getAttribute("aria-pressed")).toBe("true"));
+    await vi.waitFor(() => expect(button.getAttribute("aria-pressed")).toBe("true"), {
+      timeout: PATIENCE_MS,
+    });
   });
 
   it("give no option that is refused, and say why", async () => {
