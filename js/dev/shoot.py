@@ -388,6 +388,7 @@ PICTURES: dict[str, tuple[int, str, Act]] = {
     "filtered-large": (1040, "fixture=large", typing("latency > 1 -norm")),
     "filters-crowded": (1040, "fixture=resnet", crowded),
     "filters-crowded-narrow": (560, "fixture=resnet", crowded),
+    "filters-crowded-narrowest": (400, "fixture=resnet", crowded),
     "filters-top": (1040, "fixture=resnet", top),
     "search": (1040, "fixture=resnet", typing("latency > 20 type:conv")),
     "search-empty": (1040, "fixture=resnet&theme=dark", typing("")),
