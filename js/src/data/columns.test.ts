@@ -155,6 +155,12 @@ describe("a layout", () => {
     expect(resize(resize(OURS, "name", 300), "name", null)).toEqual(OURS);
   });
 
+  it("has room for the number of every row", () => {
+    const first = (rows: number) => gridOf(visibleColumns(OURS, 1040), OURS, 1040, rows).template;
+    expect(first(99)).toMatch(/^34px /);
+    expect(first(10_000)).toMatch(/^50px /);
+  });
+
   it("is read back as far as it is understood", () => {
     const kept = resize(move(show(OURS, "flops", true), "type", null), "name", 222);
     expect(readLayout(JSON.parse(JSON.stringify(kept)))).toEqual(kept);

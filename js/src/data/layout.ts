@@ -46,13 +46,15 @@ export function isShown({ shown }: Layout, key: Key, width: number): boolean {
   return key === "name" || (shown[key] ?? width >= (FROM[key] ?? Number.POSITIVE_INFINITY));
 }
 
-/** The grid's columns, and the least width of all of them. */
-export function gridOf(columns: readonly Column[], { widths }: Layout, width: number) {
+/** The grid's columns, and the least width of all of them; `rows` have to be numbered. */
+export function gridOf(columns: readonly Column[], { widths }: Layout, width: number, rows = 0) {
   let least = 0;
+  const numbers = 10 + 8 * String(rows).length;
   const tracks = columns.map(({ key, least: own, grow }) => {
     const fixed = widths[key];
     const floor = key === "name" ? Math.min(own, Math.max(LEAST_NAME, width * 0.25)) : own;
-    const narrow = width < 562 ? Math.min(floor, key === "latency" ? 112 : 100) : floor;
+    const wide = key === "order" ? Math.max(floor, numbers) : floor;
+    const narrow = width < 562 ? Math.min(wide, key === "latency" ? 112 : 100) : wide;
     least += fixed ?? narrow;
     if (fixed) return `${fixed}px`;
     return grow ? `minmax(${narrow}px, ${grow}fr)` : `${narrow}px`;

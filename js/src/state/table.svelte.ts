@@ -131,7 +131,9 @@ export class TableState {
 
   columns = $derived.by(() => visibleColumns(this.layout, this.width));
 
-  grid = $derived.by(() => gridOf(this.columns, this.layout, this.width));
+  grid = $derived.by(() =>
+    gridOf(this.columns, this.layout, this.width, this.#talaria.program.rows),
+  );
 
   charts = $derived.by(() => this.width >= CHARTS_FROM);
   headerHeight = $derived.by(() => HEADER[Number(this.charts)]);
