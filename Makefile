@@ -57,7 +57,6 @@ accuracy: setup ## counts, sizes, times against real ones (an hour); writes docs
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_counts
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_size
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_lowering
-	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_lowering
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_latency --again --write
 	PYTHONPATH=tests $(RUN) -m benchmarks.modelled_devices --write docs/devices.md
 
