@@ -321,7 +321,7 @@ function precisionOf({ program, now }: Rows, row: number): string {
 const BOUNDS = ["compute", "memory", "dispatch", ""];
 
 /** Measured times are bound by what nobody told. */
-function boundOf({ program, now }: Rows, row: number): string {
+export function boundOf({ program, now }: Rows, row: number): string {
   const column = now.column[row];
   if (!isModelled(program, row, column)) return "";
   return BOUNDS[program.bound[program.row_signature[row] * program.options + column]] ?? "";

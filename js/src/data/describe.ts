@@ -1,5 +1,5 @@
 /** What a cell says in full to who points at it. */
-import { COLUMN, type Key, type Rows } from "./columns";
+import { boundOf, COLUMN, type Key, type Rows } from "./columns";
 import { exactText } from "./figures";
 import { change, quantity, range } from "./format";
 import { isAdded, standingOfRow } from "./standing";
@@ -24,21 +24,14 @@ function told({ program }: Rows, row: number, key: Key, text: string): string {
   return `${text}, ×${Number.isNaN(times[row]) ? " ?" : times[row]}`;
 }
 
-const BOUNDS = ["compute", "memory", "dispatch", ""];
-
 /** The price in full: its band, how it came about, and what it is bound by. */
-function price(
-  { program, now }: Rows,
-  row: number,
-  key: "latency" | "energy",
-  unit: string,
-): string {
+function price(rows: Rows, row: number, key: "latency" | "energy", unit: string): string {
+  const { program, now } = rows;
   const value = now[key].point[row];
   if (Number.isNaN(value)) return "";
-  const at = program.row_signature[row] * program.options + now.column[row];
   const [low, high] = [now[key].low[row], now[key].high[row]];
   const standing = standingOfRow(program, row, now.column[row]);
-  const bound = standing === "modelled" && key === "latency" ? BOUNDS[program.bound[at]] : "";
+  const bound = key === "latency" ? boundOf(rows, row) : "";
   return [
     quantity(value, unit),
     high > low ? `between ${range(low, high, unit).replace(" – ", " and ")}` : "",

@@ -1,7 +1,7 @@
 /** What every line of the table is drawn from: prices before and now, and how to write them. */
 
 import { knownSum } from "./bands";
-import { COLUMN, COLUMNS, type Column, type Key, type NumberColumn, type Rows } from "./columns";
+import { COLUMNS, type Column, type Key, type NumberColumn, type Rows } from "./columns";
 import { columnScale, onScale, quantity, type Scale, share } from "./format";
 import { markable, marked } from "./preview";
 import type { CastLine } from "./table";
@@ -158,9 +158,4 @@ function countMarks({ plan, choice }: Rows, rows: readonly number[]) {
     if (marked(plan, choice, row)) marks += 1;
   }
   return { owners, marks };
-}
-
-/** Whether a column's cells are set to the right. */
-export function isNumber(key: Key): boolean {
-  return COLUMN[key].kind === "number";
 }

@@ -25,6 +25,13 @@ const HEADER = [28, 46] as const;
 /** "The top 80 %". */
 const TOP = 0.8;
 
+const NONE = new Map<number, never>();
+
+/** The same nothing every time: lines are laid anew only where something stands under them. */
+function orNone<T>(found: ReadonlyMap<number, T>): ReadonlyMap<number, T> {
+  return found.size ? found : NONE;
+}
+
 export class TableState {
   sort = $state.raw<Sort>({ key: "latency", descending: true });
   /** Counts the times the user asked for the present order. */
@@ -102,20 +109,21 @@ export class TableState {
     return found;
   });
 
-  casts = $derived.by(() => castLines(this.rows.program, this.rows.now));
+  casts = $derived.by(() => orNone(castLines(this.#talaria.program, this.#view.shown)));
 
   /** What stands under rows whose option the device cannot run. */
-  notes = $derived.by(
-    () =>
+  notes = $derived.by(() =>
+    orNone(
       new Map(
         this.#talaria.report.meta.refused.flatMap(({ row, reason, runs_as }) => {
           const at = this.#talaria.indexOfName.get(row);
           return at === undefined ? [] : [[at, `runs as ${runs_as}: ${reason}`] as const];
         }),
       ),
+    ),
   );
 
-  forest = $derived.by(() => groupRows(this.rows.program, this.grouping));
+  forest = $derived.by(() => groupRows(this.#talaria.program, this.grouping));
 
   laid = $derived.by(() =>
     layLines({
