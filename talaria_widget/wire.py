@@ -415,6 +415,12 @@ class HistoryCommand(TypedDict):
     sequence: int
 
 
+class Nudge(TypedDict):
+    """Sent soon after a command, for the sake of the connection alone: nothing is carried out."""
+
+    kind: Literal["nudge"]
+
+
 class MeasureCommand(TypedDict):
     """Measure now, or stop and stay so."""
 

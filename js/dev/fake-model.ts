@@ -11,7 +11,7 @@ import { evaluate, makePlan } from "../src/data/evaluate";
 import { leadersOf } from "../src/data/preview";
 import { choiceOf } from "../src/data/rules";
 import type { Traits } from "../src/state/traits";
-import type { BlockHeader, Command, DetailsAnswer, ReportMeta, RuleInfo } from "../src/wire";
+import type { BlockHeader, Command, DetailsAnswer, Nudge, ReportMeta, RuleInfo } from "../src/wire";
 
 export interface Fixture extends Omit<Traits, "_program" | "_report"> {
   _program: string;
@@ -276,8 +276,9 @@ export function fakeModel(fixture: Fixture, delay_ms: number | null = null): Fak
       tell(`change:${name}`);
     },
     save_changes() {},
-    send(command: Command) {
+    send(command: Command | Nudge) {
       if (!backbone.comm_live) throw new Error("the channel is closed");
+      if (command.kind === "nudge") return;
       sent.push(command);
       waiting.push(command);
       if (delay_ms !== null) setTimeout(answer, delay_ms);

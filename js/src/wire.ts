@@ -333,6 +333,11 @@ export interface HistoryCommand {
   sequence: number;
 }
 
+/** Sent soon after a command, for the sake of the connection alone: nothing is carried out. */
+export interface Nudge {
+  kind: "nudge";
+}
+
 /** Measure now, or stop and stay so. */
 export interface MeasureCommand {
   kind: "measure" | "stop";

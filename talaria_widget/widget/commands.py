@@ -12,7 +12,7 @@ from talaria_widget.pipeline import Compiled
 from talaria_widget.recipe import Recipe, Rule
 from talaria_widget.report.details import details
 from talaria_widget.widget.rule_edits import EDITS, matches, option_at
-from talaria_widget.wire import DetailsAnswer, HitsAnswer
+from talaria_widget.wire import DetailsAnswer, HitsAnswer, Nudge
 
 if TYPE_CHECKING:
     from talaria_widget.widget.talaria import Talaria
@@ -105,3 +105,6 @@ QUESTIONS: Mapping[str, Callable[[Talaria, Mapping[str, Any]], HitsAnswer | Deta
     "details": _tell_details,
 }
 """What the page may ask beside: answered by a message of its own, and nothing changes."""
+
+NUDGE: Nudge = {"kind": "nudge"}
+"""Keeps the connection from holding an answer back; heard and let be."""

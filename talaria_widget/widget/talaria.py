@@ -27,7 +27,7 @@ from talaria_widget.report import Report
 from talaria_widget.widget import display
 from talaria_widget.widget.behind import Behind
 from talaria_widget.widget.checks import BY_CODE, BY_PAGE, carried, patterns, seconds_to_wait
-from talaria_widget.widget.commands import COMMANDS, QUESTIONS, at_any_time
+from talaria_widget.widget.commands import COMMANDS, NUDGE, QUESTIONS, at_any_time
 from talaria_widget.wire import Status
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -323,6 +323,8 @@ class Talaria(anywidget.AnyWidget):
 
     def _command(self, _widget: object, content: Any, _buffers: object) -> None:
         """Carry out one command of the page, or answer what it asks; a refusal is said."""
+        if content == NUDGE:
+            return
         with self._lock:
             try:
                 sequence = int(content["sequence"])

@@ -20,6 +20,7 @@ import type {
   DetailsCommand,
   HitsAnswer,
   HitsCommand,
+  Nudge,
   RecipeState,
   RuleCommand,
   Status,
@@ -31,6 +32,10 @@ import type { Traits } from "./traits";
 
 /** A command before it has its number. */
 type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
+
+/** Python carries nothing out for it. Sent when it must have begun with the command before. */
+const NUDGE: Nudge = { kind: "nudge" };
+export const NUDGE_MS = 6;
 
 type Said = Pick<Status, "error" | "notice" | "sequence">;
 
@@ -212,7 +217,7 @@ export class TalariaState {
       if (answer?.kind === question.kind && answer.sequence === sequence) told(answer);
     };
     this.#model.on("msg:custom", heard);
-    if (this.live) this.#attempt(() => this.#model.send({ ...question, sequence }));
+    if (this.live) this.#post({ ...question, sequence } as Command);
     return () => this.#model.off("msg:custom", heard);
   }
 
@@ -251,8 +256,18 @@ export class TalariaState {
   #send(command: Unnumbered<Command>, mark: Pending["mark"] = null): number | null {
     if (!this.live) return null;
     const sequence = this.#outbox.add(command.kind, mark);
-    this.#attempt(() => this.#model.send({ ...command, sequence }));
+    this.#post({ ...command, sequence } as Command);
     return sequence;
+  }
+
+  /**
+   * A notebook server keeps an answer back until the page acknowledges that Python has begun
+   * (Nagle's algorithm, RFC 896; Tornado sets TCP_NODELAY for no WebSocket by itself), and a page
+   * with nothing to say acknowledges 40 ms late (RFC 1122, 4.2.3.2): so it says something.
+   */
+  #post(command: Command) {
+    this.#attempt(() => this.#model.send(command));
+    setTimeout(() => this.live && this.#attempt(() => this.#model.send(NUDGE)), NUDGE_MS);
   }
 
   #save(changes: Partial<Traits>) {
