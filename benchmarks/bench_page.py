@@ -6,13 +6,9 @@ a click shows the page's own arithmetic. Each figure is taken only where its eff
 
 from __future__ import annotations
 
-import base64
-import json
 import sys
 import tempfile
 import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +18,9 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 from torch import nn
 
 import talaria_widget as talaria
+from browser.bare import READY, serve_folder, write_page
 from browser.chromium import FLAGS, chromium
 
-STATIC = Path(__file__).parents[1] / "talaria_widget" / "static"
 ROWS = 10_000
 TURNS = 21
 CLICKS, WIDGETS = 500, 50
@@ -38,33 +34,6 @@ LIMITS = {
     "heap after 50 widgets": 5.0,
 }
 
-PAGE = """<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="widget.css">
-<body><div id="place" style="width: 1040px"></div><script type="module">
-import widget from "./widget.js";
-const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
-const { _program, _report, ...plain } = await (await fetch("traits.json")).json();
-const sent = { _program: bytes(_program), _report: bytes(_report) };
-const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
-function model() {
-    const traits = { ...plain, ...sent };
-    return {
-        get: name => traits[name], set: (name, value) => { traits[name] = value; },
-        on() {}, off() {}, save_changes() {}, send() {},
-    };
-}
-window.open = async () => {
-    const el = document.createElement("div");
-    document.querySelector("#place").append(el);
-    const start = performance.now();
-    const close = await widget.render({ model: model(), el });
-    await frame();
-    const spent = performance.now() - start;
-    return { spent, rows: el.querySelectorAll("[data-testid=row]").length,
-             close: () => { close?.(); el.remove(); } };
-};
-window.first = await window.open();
-window.ready = true;
-</script>"""
 ACT = """async ([name, turn]) => {
     const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
     const part = id => document.querySelector(`[data-testid="${id}"]`);
@@ -138,22 +107,6 @@ class Long(nn.Module):
         return x
 
 
-def write_page(folder: Path) -> None:
-    widget = talaria.show(Long().eval(), torch.zeros(1, 32), device="cpu-avx2", recipe={})
-    state = widget.get_state()
-    packed = {key: base64.b64encode(state[key]).decode() for key in ("_program", "_report")}
-    plain = {key: state[key] for key in ("_recipe", "_status", "device", "selection", "targets")}
-    (folder / "traits.json").write_text(json.dumps(packed | plain), encoding="utf-8")
-    (folder / "index.html").write_text(PAGE, encoding="utf-8")
-    for name in ("widget.js", "widget.css"):
-        (folder / name).write_bytes((STATIC / name).read_bytes())
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_words: Any) -> None:
-        pass
-
-
 def heap(session: CDPSession) -> float:
     """Bytes in use after the garbage is collected, twice."""
     for _ in range(2):
@@ -221,18 +174,16 @@ def measure(page: Page) -> dict[str, float]:
 
 
 def main() -> int:
+    widget = talaria.show(Long().eval(), torch.zeros(1, 32), device="cpu-avx2", recipe={})
     with tempfile.TemporaryDirectory(prefix="talaria-page-") as folder:
-        write_page(Path(folder))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with sync_playwright() as playwright:
+        write_page(Path(folder), widget.get_state())
+        with serve_folder(Path(folder)) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
             page = browser.new_page(viewport={"width": 1064, "height": 800})
-            page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
-            page.wait_for_function("window.ready")
+            page.goto(url)
+            page.wait_for_selector(READY)
             figures = measure(page)
             browser.close()
-        server.shutdown()
     print(f"{ROWS:,} rows, Chromium, one page")
     for name, value in figures.items():
         unit = "%" if name.startswith("heap") else "ms"
