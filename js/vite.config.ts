@@ -1,8 +1,9 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
+import { neverHydrated } from "./build/never-hydrated";
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), neverHydrated()],
   // The page of dev/ may load the built bundle.
   server: { fs: { allow: [".."] } },
   build: {
@@ -15,6 +16,9 @@ export default defineConfig({
       fileName: () => "widget.js",
       cssFileName: "widget",
     },
-    rolldownOptions: { output: { minify: true, codeSplitting: false } },
+    rolldownOptions: {
+      // Annotations only help those who bundle the bundle.
+      output: { minify: true, codeSplitting: false, comments: { annotation: false } },
+    },
   },
 });
