@@ -46,6 +46,17 @@ export type Key =
 /** `share` is written in per cent. */
 export type Unit = "s" | "J" | "B" | "MAC" | "FLOP" | "FLOP/B" | "share" | "";
 
+/** Of all rows; `at` is of one of them, where that takes less. */
+export interface Numbers {
+  (program: Program, evaluation: Evaluation): Float64Array;
+  at?: (program: Program, evaluation: Evaluation, row: number) => number;
+}
+
+export interface Texts {
+  (rows: Rows): readonly string[];
+  at?: (rows: Rows, row: number) => string;
+}
+
 interface Common {
   key: Key;
   title: string;
@@ -64,7 +75,7 @@ export interface NumberColumn extends Common {
   kind: "number";
   unit: Unit;
   /** Of all rows; NaN is unknown. */
-  numbers: (program: Program, evaluation: Evaluation) => Float64Array;
+  numbers: Numbers;
   /** With a bar beside the number. */
   bar: boolean;
   /** Whether the rows of a group add up. */
@@ -76,7 +87,7 @@ export interface NumberColumn extends Common {
 export interface TextColumn extends Common {
   /** A category has few values, each of them on many rows. */
   kind: "text" | "category";
-  texts: (rows: Rows) => readonly string[];
+  texts: Texts;
 }
 
 export type Column = NumberColumn | TextColumn;
@@ -251,8 +262,6 @@ export const COLUMN: Readonly<Record<Key, Column>> = Object.fromEntries(
 
 // ---------------------------------------------------------------------------- what is worked out
 
-type Numbers = NumberColumn["numbers"];
-
 /** Per program and worked out once. */
 function once(make: (program: Program) => Float64Array): Numbers {
   const known = new WeakMap<Program, Float64Array>();
@@ -265,18 +274,32 @@ function once2(make: Numbers): Numbers {
   return (program, now) => kept(known, now, () => make(program, now));
 }
 
-function each(value: (program: Program, now: Evaluation, row: number) => number): Numbers {
-  return once2((program, now) =>
-    Float64Array.from({ length: program.rows }, (_, row) => value(program, now, row)),
-  );
+function each(at: (program: Program, now: Evaluation, row: number) => number): Numbers {
+  const all = once2((program, now) => {
+    const values = new Float64Array(program.rows);
+    for (let row = 0; row < values.length; row++) values[row] = at(program, now, row);
+    return values;
+  });
+  return Object.assign(all, { at });
 }
 
-function told(text: (rows: Rows, row: number) => string): TextColumn["texts"] {
+function told(at: (rows: Rows, row: number) => string): Texts {
   const known = new WeakMap<Evaluation, string[]>();
-  return (rows) =>
+  const all = (rows: Rows) =>
     kept(known, rows.now, () =>
-      Array.from({ length: rows.program.rows }, (_, row) => text(rows, row)),
+      Array.from({ length: rows.program.rows }, (_, row) => at(rows, row)),
     );
+  return Object.assign(all, { at });
+}
+
+/** One cell, where those of all rows need not be worked out. */
+export function numberAt(column: NumberColumn, program: Program, now: Evaluation, row: number) {
+  const { numbers } = column;
+  return numbers.at ? numbers.at(program, now, row) : numbers(program, now)[row];
+}
+
+export function textAt({ texts }: TextColumn, rows: Rows, row: number): string {
+  return texts.at ? texts.at(rows, row) : texts(rows)[row];
 }
 
 function kept<K extends object, V>(known: WeakMap<K, V>, key: K, make: () => V): V {
@@ -287,13 +310,18 @@ function kept<K extends object, V>(known: WeakMap<K, V>, key: K, make: () => V):
   return made;
 }
 
+const slowestFirst = new WeakMap<Program, number[]>();
+
 function cumulative(program: Program, { latency, totals }: Evaluation): Float64Array {
   const values = latency.point;
-  const known = Array.from(values.keys()).filter((row) => !Number.isNaN(values[row]));
-  known.sort((a, b) => values[b] - values[a] || a - b);
+  // The last order is almost this one, and sorted again in no time.
+  const order = slowestFirst.get(program) ?? Array.from(values.keys());
+  order.sort((a, b) => (values[b] || 0) - (values[a] || 0) || a - b);
+  slowestFirst.set(program, order);
   const shares = new Float64Array(program.rows).fill(Number.NaN);
   let sum = 0;
-  for (const row of known) {
+  for (const row of order) {
+    if (Number.isNaN(values[row])) continue;
     sum += values[row];
     shares[row] = sum / totals.latency_s;
   }

@@ -1,5 +1,5 @@
 /** What a cell says in full to who points at it. */
-import { boundOf, COLUMN, type Key, type Rows } from "./columns";
+import { boundOf, COLUMN, type Key, numberAt, type Rows, textAt } from "./columns";
 import { exactText } from "./figures";
 import { change, quantity, range } from "./format";
 import { isAdded, standingOfRow } from "./standing";
@@ -7,11 +7,11 @@ import { isAdded, standingOfRow } from "./standing";
 export function describe(rows: Rows, row: number, key: Key): string {
   const { program, now, before } = rows;
   const column = COLUMN[key];
-  if (column.kind !== "number") return told(rows, row, key, column.texts(rows)[row]);
-  const value = column.numbers(program, now)[row];
+  if (column.kind !== "number") return told(rows, row, key, textAt(column, rows, row));
+  const value = numberAt(column, program, now, row);
   if (key === "order") return "";
   if (column.band) return price(rows, row, column.band, column.unit);
-  const was = column.numbers(program, before)[row];
+  const was = numberAt(column, program, before, row);
   const text = exactText(column, value);
   if (!column.live || Object.is(was, value)) return text;
   return `${text}, ${change(was, value)} from ${exactText(column, was)}`;

@@ -1,6 +1,6 @@
 /** What the pane says of one task, or of several together. */
 import type { DetailsAnswer, LatencyParts, MeasuredParts } from "../wire";
-import { COLUMN, type Key, type Rows } from "./columns";
+import { COLUMN, type Key, numberAt, type Rows, textAt } from "./columns";
 import type { Band, Evaluation } from "./decode";
 import { exactText, sumRows } from "./figures";
 import { change, count, plural, quantity, range, share, spread } from "./format";
@@ -32,7 +32,7 @@ export function factsOf(rows: Rows, row: number): Fact[] {
   const facts = FACTS.flatMap(([key, name, mono]): Fact[] => {
     const column = COLUMN[key];
     if (column.kind === "number") return [];
-    const text = column.texts(rows)[row];
+    const text = textAt(column, rows, row);
     const dtype = key === "shape" && text ? ` ${meta.dtypes[row]}` : "";
     return text ? [{ name, text: text + dtype, mono: !!mono }] : [];
   });
@@ -55,7 +55,7 @@ export function numbersOf(rows: Rows, row: number): Fact[] {
   return NUMBERS.flatMap((key): Fact[] => {
     const column = COLUMN[key];
     if (column.kind !== "number") return [];
-    const value = column.numbers(rows.program, rows.now)[row];
+    const value = numberAt(column, rows.program, rows.now, row);
     if (Number.isNaN(value) && !column.adds) return [];
     const text = Number.isNaN(value) ? "not counted" : exactText(column, value).split(" (")[0];
     return [{ name: column.title, text, title: `${column.tip}: ${exactText(column, value)}` }];

@@ -130,7 +130,6 @@ export function sumRows(
 /** Of the whole, as the totals have it. */
 export function sumAll(figures: Rows): Sums {
   const { program, before, now } = figures;
-  const all = Array.from({ length: program.rows }, (_, row) => row);
   const counted = NUMBERS.filter(({ adds, live }) => adds && !live).map(
     ({ key, numbers }) => [key, knownSum(numbers(program, now))] as const,
   );
@@ -145,11 +144,11 @@ export function sumAll(figures: Rows): Sums {
     now: { ...Object.fromEntries(counted), ...costs(now) },
     before: { ...Object.fromEntries(counted), ...costs(before) },
     unknown: now.unknown_rows,
-    ...countMarks(figures, all),
+    ...countMarks(figures, program.times.keys()),
   };
 }
 
-function countMarks({ plan, choice }: Rows, rows: readonly number[]) {
+function countMarks({ plan, choice }: Rows, rows: Iterable<number>) {
   let owners = 0;
   let marks = 0;
   for (const row of rows) {

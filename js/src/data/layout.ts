@@ -46,9 +46,11 @@ export function isShown({ shown }: Layout, key: Key, width: number): boolean {
   return key === "name" || (shown[key] ?? width >= (FROM[key] ?? Number.POSITIVE_INFINITY));
 }
 
-/** The grid's columns, and the least width of all of them; `rows` have to be numbered. */
+/** The grid's columns, the least width of all, and whether one is narrower than it wants to be;
+ * `rows` have to be numbered. */
 export function gridOf(columns: readonly Column[], { widths }: Layout, width: number, rows = 0) {
   let least = 0;
+  let tight = false;
   const numbers = 10 + 8 * String(rows).length;
   const tracks = columns.map(({ key, least: own, grow }) => {
     const fixed = widths[key];
@@ -56,10 +58,11 @@ export function gridOf(columns: readonly Column[], { widths }: Layout, width: nu
     const wide = key === "order" ? Math.max(floor, numbers) : floor;
     const narrow = width < 562 ? Math.min(wide, key === "latency" ? 112 : 100) : wide;
     least += fixed ?? narrow;
+    tight ||= fixed !== undefined && fixed < own;
     if (fixed) return `${fixed}px`;
     return grow ? `minmax(${narrow}px, ${grow}fr)` : `${narrow}px`;
   });
-  return { template: tracks.join(" "), least };
+  return { template: tracks.join(" "), least, tight };
 }
 
 /** The pane beside the table, in pixels: narrower than this it closes, wider the table is lost. */

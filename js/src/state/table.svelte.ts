@@ -25,6 +25,18 @@ const HEADER = [28, 46] as const;
 /** "The top 80 %". */
 const TOP = 0.8;
 
+/** From this many rows on the table is drawn first, and the charts around it a frame later. */
+const LARGE = 2000;
+
+/** What charts are drawn from. */
+export interface Seen {
+  rows: Rows;
+  passing: Uint8Array;
+  /** Per row 1 where it is selected; and these rows. */
+  selected: Uint8Array;
+  picked: ReadonlySet<number>;
+}
+
 const NONE = new Map<number, never>();
 
 /** The same nothing every time: lines are laid anew only where something stands under them. */
@@ -35,16 +47,16 @@ function orNone<T>(found: ReadonlyMap<number, T>): ReadonlyMap<number, T> {
 export class TableState {
   sort = $state.raw<Sort>({ key: "latency", descending: true });
   /** Counts the times the user asked for the present order. */
-  sortAsked = $state(0);
+  sortAsked = $state.raw(0);
   /** What is typed in the search. */
-  search = $state("");
+  search = $state.raw("");
   filters = $state.raw<readonly Filter[]>([]);
-  grouping = $state<Grouping>("none");
+  grouping = $state.raw<Grouping>("none");
   /** Groups that show what is in them, by id. */
   open = $state.raw<ReadonlySet<string>>(new Set());
   layout = $state.raw<Layout>(OURS);
   /** Of the widget, in pixels. */
-  width = $state(1040);
+  width = $state.raw(1040);
 
   #talaria: TalariaState;
   #view: ViewState;
@@ -102,12 +114,42 @@ export class TableState {
   /** The rows that pass, in the order of the sort. */
   shown = $derived.by(() => this.order.order.filter((row) => this.passing[row] === 1));
 
-  /** Per row 1 where it is selected. */
-  selected = $derived.by(() => {
-    const found = new Uint8Array(this.#talaria.program.rows);
-    for (const row of this.#talaria.selectedRows) found[row] = 1;
-    return found;
+  picked = $derived.by((): ReadonlySet<number> => new Set(this.#talaria.selectedRows));
+
+  /** What the table shows, and what the charts show: of a large model that of a frame ago. */
+  #seen = $derived.by((): Seen => {
+    const { rows, passing, picked } = this;
+    const selected = Uint8Array.from(passing, (_, row) => Number(picked.has(row)));
+    return { rows, passing, selected, picked };
   });
+  #drawn = $state.raw<{ seen: Seen; rowsRevision: number } | null>(null);
+  #frame: ReturnType<typeof setTimeout> | number | null = null;
+
+  charted = $derived.by((): Seen => {
+    const current = this.#drawn?.rowsRevision === this.#talaria.rowsRevision;
+    return this.#drawn && current && this.#large ? this.#drawn.seen : this.#seen;
+  });
+
+  #large = $derived.by(() => this.#talaria.program.rows >= LARGE);
+
+  /** The table has been drawn, and the charts may be. */
+  painted = $derived.by(() => !this.#large || this.#drawn !== null);
+
+  /** Lets the charts follow when the table is drawn: an effect of the view that has both. */
+  follow() {
+    const seen = this.#seen;
+    if (!this.#large || this.#frame !== null) return;
+    if (this.#drawn?.seen === seen) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = setTimeout(() => {
+        this.#frame = null;
+        this.#drawn = untrack(() => ({
+          seen: this.#seen,
+          rowsRevision: this.#talaria.rowsRevision,
+        }));
+      });
+    });
+  }
 
   casts = $derived.by(() => orNone(castLines(this.#talaria.program, this.#view.shown)));
 
