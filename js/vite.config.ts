@@ -1,9 +1,9 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
-import { neverHydrated } from "./build/never-hydrated";
+import { leanSvelte } from "./build/lean-svelte";
 
 export default defineConfig({
-  plugins: [svelte(), neverHydrated()],
+  plugins: [svelte(), leanSvelte()],
   // The page of dev/ may load the built bundle.
   server: { fs: { allow: [".."] } },
   build: {

@@ -14,8 +14,8 @@ export interface Pending {
 export class Outbox {
   pending = $state.raw<readonly Pending[]>([]);
   /** The device asked for, until its program is here. */
-  device = $state<string | null>(null);
-  slow = $state(false);
+  device = $state.raw<string | null>(null);
+  slow = $state.raw(false);
   #sequence: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
 

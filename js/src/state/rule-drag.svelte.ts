@@ -8,8 +8,8 @@ const SLACK = 4;
 
 export class RuleDrag {
   /** The place of the rule that is held, and the gap that it would drop into. */
-  from = $state<number | null>(null);
-  gap = $state<number | null>(null);
+  from = $state.raw<number | null>(null);
+  gap = $state.raw<number | null>(null);
 
   #start = 0;
   #list: () => HTMLElement | undefined;

@@ -57,12 +57,12 @@ export class TalariaState {
   status = $state.raw<Status>() as Status;
   selection = $state.raw<readonly string[]>([]);
   targets = $state.raw<Readonly<Record<string, number>>>({});
-  device = $state("");
-  live = $state(true);
+  device = $state.raw("");
+  live = $state.raw(true);
   /** A fault of the page itself. */
-  problem = $state("");
+  problem = $state.raw("");
   /** Counts the times that other rows took the place of those shown. */
-  rowsRevision = $state(0);
+  rowsRevision = $state.raw(0);
   /** What was dismissed: the same sentence is not shown again. */
   dismissed = $state.raw<Said | null>(null);
 

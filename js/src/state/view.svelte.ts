@@ -15,19 +15,19 @@ export class ViewState {
   /** Rows under the pointer, in whichever view it is. */
   hovered = $state.raw<ReadonlySet<number>>(NOTHING);
   /** The row that has, or would have, the keyboard's focus; or a group, by its id. */
-  active = $state<number | null>(null);
-  activeGroup = $state<string | null>(null);
+  active = $state.raw<number | null>(null);
+  activeGroup = $state.raw<string | null>(null);
   anchor: number | null = null;
-  pane = $state<Pane>("table");
+  pane = $state.raw<Pane>("table");
   /** Width of the pane beside the table in pixels, 0 where it is closed; null where it is ours. */
-  paneWidth = $state<number | null>(null);
+  paneWidth = $state.raw<number | null>(null);
   /** Over the whole window. */
-  full = $state(false);
-  menuOpen = $state(false);
+  full = $state.raw(false);
+  menuOpen = $state.raw(false);
   /** The rule whose option menu is open, by its place. */
-  ruleMenu = $state<number | null>(null);
+  ruleMenu = $state.raw<number | null>(null);
   /** The option that the menu points at, by its label: prices may change meanwhile. */
-  pointed = $state<string | null>(null);
+  pointed = $state.raw<string | null>(null);
   /** A row that another view asks the table to bring into sight. */
   reveal = $state.raw<{ row: number } | null>(null);
 
