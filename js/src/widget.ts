@@ -8,7 +8,7 @@ import App from "./App.svelte";
 
 const widget: AnyWidget<Traits> = {
   render({ model, el }) {
-    const app = mount(App, { target: el, props: { model } });
+    const app = mount(App, { target: el, props: { model, width: el.clientWidth } });
     return () => void unmount(app);
   },
 };

@@ -100,10 +100,14 @@ describe("sums", () => {
     point[conv] = Number.NaN;
     const holed = { ...before, latency: { ...before.latency, point } };
     const known = [...point].filter((value) => !Number.isNaN(value));
-    const lines = Array.from(point.keys(), (row) => [row]);
-    const { latency } = largestAmong({ program, before: holed }, lines);
+    const all = [...point.keys()];
+    const { latency } = largestAmong({ program, before: holed }, all, []);
     expect(latency).toBe(Math.max(...known));
-    expect(largestAmong({ program, before }, lines).latency).toBe(most);
+    expect(largestAmong({ program, before }, all, []).latency).toBe(most);
+    const two = [all.slice(0, 2)];
+    expect(largestAmong({ program, before }, [], two).latency).toBe(
+      before.latency.point[0] + before.latency.point[1],
+    );
   });
 
   it("are written on the column's scale", () => {

@@ -20,32 +20,40 @@ type Base = Pick<Rows, "program" | "before">;
 
 const NUMBERS = COLUMNS.filter((column) => column.kind === "number");
 
-/** One unit per column, whatever is filtered. */
+/** One unit per column, whatever is filtered; worked out where a column asks for its own. */
 export function columnScales({ program, before }: Base): Figures["scales"] {
-  return Object.fromEntries(
-    NUMBERS.map(({ key, unit, numbers }) => [
-      key,
-      columnScale(largestOf(numbers(program, before)), unit === "FLOP/B" ? "" : unit),
-    ]),
+  const known: Partial<Record<Key, Scale>> = {};
+  const own = ({ unit, numbers }: NumberColumn) =>
+    columnScale(largestOf(numbers(program, before)), unit === "FLOP/B" ? "" : unit);
+  return Object.defineProperties(
+    {},
+    Object.fromEntries(
+      NUMBERS.map((column) => [
+        column.key,
+        { enumerable: true, get: () => (known[column.key] ??= own(column)) },
+      ]),
+    ),
   );
 }
 
-/** The largest value of each column with bars among some lines, each of one row or more. */
+/** The largest value of each column with bars: of some rows, and of groups of rows. */
 export function largestAmong(
   { program, before }: Base,
-  lines: Iterable<readonly number[]>,
+  rows: ArrayLike<number>,
+  groups: readonly (readonly number[])[],
 ): Figures["largest"] {
   const barred = NUMBERS.filter(({ bar }) => bar).map(({ key, numbers }) => ({
     key,
     values: numbers(program, before),
     most: 0,
   }));
-  for (const rows of lines) {
-    for (const column of barred) {
-      const sum = sumOver(column.values, rows);
+  for (const column of barred) {
+    const consider = (value: number) => {
       // Not where it is unknown.
-      if (sum > column.most) column.most = sum;
-    }
+      if (value > column.most) column.most = value;
+    };
+    for (let i = 0; i < rows.length; i++) consider(column.values[rows[i]]);
+    for (const group of groups) consider(sumOver(column.values, group));
   }
   return Object.fromEntries(barred.map(({ key, most }) => [key, most]));
 }

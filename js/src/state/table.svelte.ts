@@ -193,10 +193,12 @@ export class TableState {
   #prefix = $derived.by(() => sharedPrefix(this.#talaria.program.meta.names));
   #largest = $derived.by(() => {
     const tops = this.forest.groups.filter((group) => group.rows.some((row) => this.passing[row]));
-    const singles = Array.from(this.grouping === "none" ? this.shown : this.forest.own, (row) => [
-      row,
-    ]);
-    return largestAmong(this.#base, [...tops.map(({ rows }) => rows), ...singles]);
+    const singles = this.grouping === "none" ? this.shown : this.forest.own;
+    return largestAmong(
+      this.#base,
+      singles,
+      tops.map(({ rows }) => rows),
+    );
   });
 
   figures = $derived.by(
