@@ -29,12 +29,29 @@ def number(text: str) -> float:
     return float(found.group(1)) * 10.0 ** PREFIX[found.group(2)]
 
 
+def is_local(url: str) -> bool:
+    """Whether it leaves this machine for nothing."""
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob") or parts.hostname in LOCAL
+
+
 def write_notebook(path: Path, cells: list[str]) -> None:
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, path)
+
+
+def brush(page: Page, chart: Locator, start: float, end: float) -> None:
+    """Drag over a part of a histogram, from one share of its width to another."""
+    box = chart.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+    page.mouse.up()
 
 
 class Widget:
@@ -109,8 +126,7 @@ class NotebookPage:
             self.errors.append(error.stack or str(error))
 
     def _hear(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme not in ("data", "blob") and parts.hostname not in LOCAL:
+        if not is_local(request.url):
             self.strangers.append(request.url)
 
     def open(self, theme: str = "JupyterLab Light", under: str = "notebooks") -> NotebookPage:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from browser.conftest import SCREENSHOTS, OpenNotebook
 from browser.models import MOBILE
-from browser.pages import Widget
+from browser.pages import Widget, brush
 
 SHOW = """
 w = talaria.show(model, device="apple-a17-pro-ane", recipe={})
@@ -28,16 +28,6 @@ def search(widget: Widget, text: str) -> None:
 def shown(widget: Widget) -> int:
     """How many tasks pass, as the header says: `54 of 72`, or `72 tasks`."""
     return int(widget.part("counted").inner_text().split()[0])
-
-
-def brush(page: Page, chart: Locator, start: float, end: float) -> None:
-    box = chart.bounding_box()
-    assert box is not None
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + start * box["width"], middle)
-    page.mouse.down()
-    page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
-    page.mouse.up()
 
 
 def test_typed_filters_are_what_the_kernel_counts(open_notebook: OpenNotebook) -> None:
