@@ -1,8 +1,10 @@
-import { globSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { sep } from "node:path";
 import { vitePreprocess } from "@sveltejs/vite-plugin-svelte";
 
-const components = globSync("src/**/*.svelte", { cwd: import.meta.dirname }).sort();
+const components = readdirSync(new URL("./src", import.meta.url), { recursive: true })
+  .filter((path) => path.endsWith(".svelte"))
+  .sort();
 
 /** A component's number: it stands in most rules of the bundle, and a hash would be a tenth of it. */
 function cssHash({ filename, hash }) {

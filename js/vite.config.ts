@@ -10,6 +10,8 @@ export default defineConfig({
     outDir: "../talaria_widget/static",
     emptyOutDir: false,
     target: "es2022",
+    // Browsers that know `:has` know nested rules.
+    cssTarget: ["chrome120", "firefox121", "safari17.2"],
     lib: {
       entry: "src/widget.ts",
       formats: ["es"],

@@ -3,6 +3,7 @@ import type { AnyWidget } from "@anywidget/types";
 import { mount, unmount } from "svelte";
 import type { Traits } from "./state/traits";
 import "./theme.css";
+import "./parts.css";
 import "./columns.css";
 import App from "./App.svelte";
 
