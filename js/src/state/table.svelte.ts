@@ -28,6 +28,9 @@ const TOP = 0.8;
 /** From this many rows on the table is drawn first, and the charts around it a frame later. */
 const LARGE = 2000;
 
+/** What the table's frame has to itself: time for a key or a click in between. */
+const REST_MS = 20;
+
 /** What charts are drawn from. */
 export interface Seen {
   rows: Rows;
@@ -123,7 +126,7 @@ export class TableState {
     return { rows, passing, selected, picked };
   });
   #drawn = $state.raw<{ seen: Seen; rowsRevision: number } | null>(null);
-  #frame: ReturnType<typeof setTimeout> | number | null = null;
+  #following = false;
 
   charted = $derived.by((): Seen => {
     const current = this.#drawn?.rowsRevision === this.#talaria.rowsRevision;
@@ -138,17 +141,13 @@ export class TableState {
   /** Lets the charts follow when the table is drawn: an effect of the view that has both. */
   follow() {
     const seen = this.#seen;
-    if (!this.#large || this.#frame !== null) return;
-    if (this.#drawn?.seen === seen) return;
-    this.#frame = requestAnimationFrame(() => {
-      this.#frame = setTimeout(() => {
-        this.#frame = null;
-        this.#drawn = untrack(() => ({
-          seen: this.#seen,
-          rowsRevision: this.#talaria.rowsRevision,
-        }));
-      });
-    });
+    if (!this.#large || this.#following || this.#drawn?.seen === seen) return;
+    this.#following = true;
+    const draw = () => {
+      this.#following = false;
+      this.#drawn = { seen: this.#seen, rowsRevision: this.#talaria.rowsRevision };
+    };
+    requestAnimationFrame(() => setTimeout(draw, REST_MS));
   }
 
   casts = $derived.by(() => orNone(castLines(this.#talaria.program, this.#view.shown)));
