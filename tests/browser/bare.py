@@ -85,7 +85,8 @@ def packed(state: Mapping[str, Any]) -> dict[str, Any]:
 def write_page(folder: Path, state: Mapping[str, Any]) -> None:
     """`index.html` and what it loads, all of it in this folder."""
     (folder / "state.json").write_text(json.dumps(packed(state)), encoding="utf-8")
-    for name, text in {"index.html": HTML, "page.css": CSS, "page.js": SCRIPT}.items():
+    texts = {"index.html": HTML, "page.css": CSS, "page.js": SCRIPT, "favicon.ico": ""}
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name in ("widget.js", "widget.css"):
         (folder / name).write_bytes((STATIC / name).read_bytes())

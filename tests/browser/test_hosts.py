@@ -76,6 +76,8 @@ def assert_laid_out(widget: Widget) -> None:
         box = widget.part(part).bounding_box()
         assert box is not None
         assert box["height"] <= 26, part
+    for term in widget.part("parts").locator("dt").all():
+        assert term.evaluate("e => e.getClientRects().length && e.scrollHeight") <= 20
     outlined = "e => getComputedStyle(e).outlineStyle"
     assert widget.part("chart-timeline").locator("path.outline").first.evaluate(outlined) == "none"
 
