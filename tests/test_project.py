@@ -103,3 +103,11 @@ def test_the_bundle_has_no_way_to_make_a_request() -> None:
 
 def test_the_bundle_is_small() -> None:
     assert (STATIC / "widget.js").stat().st_size <= 300_000
+
+
+def test_the_page_has_no_state_that_is_watched_within() -> None:
+    sources = (
+        path for path in (ROOT / "js" / "src").rglob("*") if path.suffix in {".svelte", ".ts"}
+    )
+    deep = [path.name for path in sources if re.search(r"\$state[(<]", path.read_text())]
+    assert not deep, "js/build/ leaves that out of the bundle: write $state.raw"
