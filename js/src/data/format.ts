@@ -22,9 +22,10 @@ export interface Scale {
 function prefixOf(value: number, unit: string): [number, string] {
   const whole = unit === "B" || unit === "MAC" || unit === "FLOP";
   const size = Math.abs(value);
+  if (size === 0 || size === Number.POSITIVE_INFINITY) return [1, ""];
   const found = PREFIXES.find(([factor]) => size >= factor * 0.9995 && !(whole && factor < 1));
   if (found) return found;
-  if (size === 0 || whole) return [1, ""];
+  if (whole) return [1, ""];
   return PREFIXES[PREFIXES.length - 1];
 }
 
@@ -73,7 +74,7 @@ export function quantity(value: number, unit: string): string {
 }
 
 function plain(value: number, decimals: number): string {
-  return value.toFixed(decimals).replace("-", "−");
+  return value.toFixed(decimals).replace("Infinity", "∞").replace("-", "−");
 }
 
 /** A change in per cent: signed, one decimal; under 0.05 % it is no change. */
