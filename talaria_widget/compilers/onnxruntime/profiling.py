@@ -78,23 +78,16 @@ def profiler_cost(rounds: int = 30) -> ProfilerCost:
     return ProfilerCost(inside, max(inside, apart - smallest), smallest)
 
 
-def read_profile(path: Path, cost: ProfilerCost, skip: int = 2) -> list[NodeTime]:
-    """The nodes of a profile in the order of their first run; its file is removed.
-
-    Args:
-        path: what `InferenceSession.end_profiling` returns.
-        cost: what `profiler_cost` found on this machine.
-        skip: how many runs come first that only warmed up.
-    """
-    events = read_events(path)
-    path.unlink(missing_ok=True)
-    return node_times(events, cost, skip)
-
-
 def node_times(
     events: Sequence[Mapping[str, Any]], cost: ProfilerCost, skip: int = 2
 ) -> list[NodeTime]:
-    """The same of events that were read already."""
+    """The nodes of a profile in the order of their first run.
+
+    Args:
+        events: what `read_events` read of it.
+        cost: what `profiler_cost` found on this machine.
+        skip: how many runs come first that only warmed up.
+    """
     runs = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e["name"] == "model_run")
     nodes = sorted(
         (e for e in events if e.get("cat") == "Node" and e["name"].endswith(_KERNEL)),
