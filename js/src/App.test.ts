@@ -41,6 +41,20 @@ describe("the widget", () => {
     expect(root().getAttribute("aria-label")).toContain("SmallNet on");
   });
 
+  it("puts the largest of a total on top, again and again", async () => {
+    show();
+    const sorted = () => document.querySelector("[aria-sort=descending]")?.textContent?.trim();
+    for (const [metric, title] of [
+      ["energy_j", /^Energy/],
+      ["size_bytes", /^Weights/],
+      ["size_bytes", /^Weights/],
+    ] as const) {
+      const cell = within(screen.getByTestId(`total-${metric}`));
+      await fireEvent.click(cell.getByTestId("largest"));
+      expect(sorted()).toMatch(title);
+    }
+  });
+
   it("goes from a click to a menu to a mark", async () => {
     const model = show();
     const button = screen.getByTestId("option-button");
