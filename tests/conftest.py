@@ -13,6 +13,11 @@ from talaria_widget.compilers.onnxruntime.child import Child, ChildDied
 from talaria_widget.rewrite import child
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How references are written anew."""
+    parser.addoption("--overwrite", action="store_true", help="write the pictures of states anew")
+
+
 class OneProcess:
     """Stands where `rewrite.child` starts a process for each file: one that runs them all.
 

@@ -16,9 +16,8 @@ declare global {
 
 const query = new URLSearchParams(location.search);
 document.body.dataset.jpThemeLight = String(query.get("theme") !== "dark");
-const fixtures = import.meta.glob<Fixture>("./fixtures/*.json", { import: "default" });
-const load = fixtures[`./fixtures/${query.get("fixture") ?? "resnet"}.json`];
-const plain = await load();
+const kept = await fetch(`./fixtures/${query.get("fixture") ?? "resnet"}.json`);
+const plain: Fixture = await kept.json();
 const sketch = SKETCHES[query.get("measured") ?? ""];
 const fixture = sketch ? asMeasured(plain, sketch) : plain;
 const silent = query.get("answer") === "no";

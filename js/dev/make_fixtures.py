@@ -157,8 +157,8 @@ def resnet(device: str = "apple-a17-pro-ane", marked: bool = True) -> Any:
 
 
 def here() -> Any:
-    """ResNet-50 on this machine, most of it in 8 bits."""
-    widget = talaria.show(ResNet().eval(), device="onnxruntime-cpu", recipe={})
+    """ResNet-50, most of it in 8 bits, for `measured.ts` to make a measured one of."""
+    widget = talaria.show(ResNet().eval(), device="cpu-avx2", recipe={})
     widget.mark("*", talaria.Quantize(8, activations=talaria.Activations(8)))
     widget.mark("layer1.*", None)
     widget.mark("fc", talaria.Quantize(8))
@@ -191,13 +191,13 @@ DETAILED: dict[str, tuple[str, ...]] = {
 """Rows whose details are kept with a fixture."""
 
 
-def write(name: str, widget: Any) -> None:
+def write(name: str, widget: Any, folder: Path = FOLDER) -> None:
     """One widget's traits as JSON, with its buffers in base64."""
     state = widget.get_state()
     packed = {key: base64.b64encode(state[key]).decode() for key in ("_program", "_report")}
     plain = {key: state[key] for key in ("_recipe", "_status", "device", "selection", "targets")}
     plain["details"] = {row: told(widget, row) for row in DETAILED.get(name, ())}
-    (FOLDER / f"{name}.json").write_text(json.dumps(packed | plain), encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(packed | plain), encoding="utf-8")
 
 
 def told(widget: Any, row: str) -> Any:

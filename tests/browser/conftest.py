@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from browser import front_end
 from browser.chromium import FLAGS, chromium
 from browser.jupyter import JupyterServer, serve
 from browser.pages import NotebookPage, write_notebook
@@ -33,6 +34,19 @@ def browser() -> Iterator[Browser]:
         expect.set_options(timeout=PATIENCE_MS)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def states_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the front end without Jupyter is served."""
+    with front_end.served(tmp_path_factory.mktemp("front-end")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def states_page(browser: Browser) -> Iterator[Page]:
+    with front_end.opened(browser) as found:
+        yield found
 
 
 @pytest.fixture
