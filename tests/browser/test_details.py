@@ -74,6 +74,8 @@ def test_one_click_applies_an_option(open_notebook: OpenNotebook) -> None:
     widget = shown(notebook)
     widget.row("stem").click()
     widget.part("tab-details").click()
+    # What Python tells may move the options.
+    expect(widget.part("details")).to_have_attribute("data-told", "true")
     option = widget.part("details-option-int8").get_by_role("button")
     before = widget.total_text("size_bytes")
     option.hover()
