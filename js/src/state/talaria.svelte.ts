@@ -35,7 +35,7 @@ type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
 
 /** Python carries nothing out for it. Sent when it must have begun with the command before. */
 const NUDGE: Nudge = { kind: "nudge" };
-export const NUDGE_MS = 6;
+const NUDGE_MS = 6;
 
 type Said = Pick<Status, "error" | "notice" | "sequence">;
 

@@ -180,3 +180,12 @@ it("a view that ends leaves no listener", () => {
   model.receive({ selection: ["fc"] });
   expect(talaria.selection).toEqual([]);
 });
+
+it("a command is followed by a nudge, for the connection's sake", async () => {
+  const send = vi.spyOn(model, "send");
+  talaria.step("reset");
+  expect(send).toHaveBeenCalledTimes(1);
+  await vi.advanceTimersByTimeAsync(20);
+  expect(send).toHaveBeenLastCalledWith({ kind: "nudge" });
+  expect(send).toHaveBeenCalledTimes(2);
+});
