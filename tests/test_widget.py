@@ -155,6 +155,12 @@ def test_a_command_that_cannot_be_is_said_and_changes_nothing(
     assert widget.recipe == talaria.Recipe()
 
 
+def test_a_nudge_is_let_be(widget: Talaria) -> None:
+    before = widget._status, widget._report
+    widget._command(widget, {"kind": "nudge"}, [])
+    assert (widget._status, widget._report) == before
+
+
 def test_rules_are_switched_moved_and_deleted(widget: Talaria) -> None:
     widget.recipe = {"*": INT8, "fc": talaria.Cast("float16")}
 
