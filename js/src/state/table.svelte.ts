@@ -25,7 +25,7 @@ const HEADER = [28, 46] as const;
 /** "The top 80 %". */
 const TOP = 0.8;
 
-/** From this many rows on the table is drawn first, and the charts around it a frame later. */
+/** From this many rows on the table is drawn first of all, and the charts around it follow. */
 const LARGE = 2000;
 
 /** What the table's frame has to itself: time for a key or a click in between. */
@@ -119,7 +119,7 @@ export class TableState {
 
   picked = $derived.by((): ReadonlySet<number> => new Set(this.#talaria.selectedRows));
 
-  /** What the table shows, and what the charts show: of a large model that of a frame ago. */
+  /** What the table shows, and what the charts show: that of a frame ago. */
   #seen = $derived.by((): Seen => {
     const { rows, passing, picked } = this;
     const selected = Uint8Array.from(passing, (_, row) => Number(picked.has(row)));
@@ -130,18 +130,16 @@ export class TableState {
 
   charted = $derived.by((): Seen => {
     const current = this.#drawn?.rowsRevision === this.#talaria.rowsRevision;
-    return this.#drawn && current && this.#large ? this.#drawn.seen : this.#seen;
+    return this.#drawn && current ? this.#drawn.seen : this.#seen;
   });
 
-  #large = $derived.by(() => this.#talaria.program.rows >= LARGE);
-
   /** The table has been drawn, and the charts may be. */
-  painted = $derived.by(() => !this.#large || this.#drawn !== null);
+  painted = $derived.by(() => this.#drawn !== null || this.#talaria.program.rows < LARGE);
 
   /** Lets the charts follow when the table is drawn: an effect of the view that has both. */
   follow() {
     const seen = this.#seen;
-    if (!this.#large || this.#following || this.#drawn?.seen === seen) return;
+    if (this.#following || this.#drawn?.seen === seen) return;
     this.#following = true;
     const draw = () => {
       this.#following = false;

@@ -3,6 +3,7 @@
  * commands go up; until a command is answered, its outcome is computed here and marked so.
  */
 import type { AnyModel } from "@anywidget/types";
+import { tick } from "svelte";
 import { carrier, indexRows, sameRows } from "../data/carry";
 import {
   decodeProgram,
@@ -263,11 +264,18 @@ export class TalariaState {
   /**
    * A notebook server keeps an answer back until the page acknowledges that Python has begun
    * (Nagle's algorithm, RFC 896; Tornado sets TCP_NODELAY for no WebSocket by itself), and a page
-   * with nothing to say acknowledges 40 ms late (RFC 1122, 4.2.3.2): so it says something.
+   * with nothing to say acknowledges 40 ms late (RFC 1122, 4.2.3.2): so it says something. What
+   * the page works out meanwhile is laid out and painted after that, not before.
    */
   #post(command: Command) {
+    const end = performance.now() + NUDGE_MS;
+    const nudge = () => this.live && this.#attempt(() => this.#model.send(NUDGE));
     this.#attempt(() => this.#model.send(command));
-    setTimeout(() => this.live && this.#attempt(() => this.#model.send(NUDGE)), NUDGE_MS);
+    void tick().then(() => {
+      const rest = end - performance.now();
+      if (rest > 0) setTimeout(nudge, rest);
+      else nudge();
+    });
   }
 
   #save(changes: Partial<Traits>) {
