@@ -48,21 +48,19 @@ export function heldScroll(
   focused: number | null,
 ): number {
   if (top <= 0) return 0;
-  const place = new Map<number, number>();
-  after.lines.forEach(({ kind, row }, at) => {
-    if (kind === "row") place.set(row, at);
-  });
+  const tops = new Map<number, number>();
+  for (const line of after.lines) if (line.kind === "row") tops.set(line.row, line.top);
   const candidates: { row: number; offset: number }[] = [];
-  before.lines.forEach(({ kind, row }, at) => {
-    const offset = before.tops[at] - top;
-    if (kind !== "row" || offset <= -22 || offset >= height) return;
+  for (const { kind, row, top: above } of before.lines) {
+    const offset = above - top;
+    if (kind !== "row" || offset <= -22 || offset >= height) continue;
     if (row === focused) candidates.unshift({ row, offset });
     else candidates.push({ row, offset });
-  });
-  const most = Math.max(0, after.tops[after.lines.length] - height);
+  }
+  const most = Math.max(0, after.height - height);
   for (const { row, offset } of candidates) {
-    const at = place.get(carry(row));
-    if (at !== undefined) return Math.max(0, Math.min(most, after.tops[at] - offset));
+    const above = tops.get(carry(row));
+    if (above !== undefined) return Math.max(0, Math.min(most, above - offset));
   }
   return Math.min(most, top);
 }

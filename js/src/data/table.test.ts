@@ -140,19 +140,20 @@ describe("lines", () => {
 
   it("are found by height", () => {
     const casts = castLines(program, mixed);
-    const { lines, tops } = lay({ casts, notes: new Map([[0, "a note"]]) });
+    const { lines } = lay({ casts, notes: new Map([[0, "a note"]]) });
     expect(lines[0].id).toBe("r0");
     expect(lines[1].id).toBe("n0");
-    expect(tops[2]).toBe(22 + 19);
-    expect(visibleSlice(tops, 0, 10, 0)).toEqual([0, 1]);
-    expect(visibleSlice(tops, 22, 60, 0)).toEqual([1, 3]);
-    expect(visibleSlice(tops, 0, 1e6)).toEqual([0, lines.length]);
+    expect(lines[2]).toMatchObject({ at: 2, top: 22 + 19 });
+    expect(visibleSlice(lines, 0, 10, 0)).toEqual([0, 1]);
+    expect(visibleSlice(lines, 22, 60, 0)).toEqual([1, 3]);
+    expect(visibleSlice(lines, 0, 1e6)).toEqual([0, lines.length]);
     expect(new Set(lines.map(({ id }) => id)).size).toBe(lines.length);
   });
 
   it("are none for no row", () => {
-    const { lines, tops } = lay({ passes: () => false });
+    const { lines, height } = lay({ passes: () => false });
     expect(lines).toEqual([]);
-    expect(visibleSlice(tops, 0, 400)).toEqual([0, 0]);
+    expect(height).toBe(0);
+    expect(visibleSlice(lines, 0, 400)).toEqual([0, 0]);
   });
 });

@@ -76,6 +76,9 @@ function wayText(ways: string[]): string {
 export interface Line {
   id: string;
   kind: "group" | "row" | "cast" | "note";
+  /** Its place among the lines, and its upper edge in pixels. */
+  at: number;
+  top: number;
   /** The row, or a group's first. */
   row: number;
   depth: number;
@@ -88,8 +91,8 @@ export interface Line {
 
 export interface Lines {
   lines: Line[];
-  /** Top of each line in pixels, and the height of all at the end. */
-  tops: Float64Array;
+  /** Of all of them, in pixels. */
+  height: number;
 }
 
 export const HEIGHTS = { group: 22, row: 22, cast: 19, note: 19 } as const;
@@ -111,10 +114,17 @@ export function layLines(laying: Laying): Lines {
   const { order, passes, forest, open, rank, casts, notes } = laying;
   const lines: Line[] = [];
 
+  let top = 0;
+
+  function push(line: Omit<Line, "at" | "top">) {
+    lines.push({ ...line, at: lines.length, top });
+    top += HEIGHTS[line.kind];
+  }
+
   function add(row: number, depth: number, dimmed: boolean, under?: string) {
-    lines.push({ id: `r${row}`, kind: "row", row, depth, dimmed, under });
-    if (notes.has(row)) lines.push({ id: `n${row}`, kind: "note", row, depth });
-    if (casts.has(row)) lines.push({ id: `c${row}`, kind: "cast", row, depth });
+    push({ id: `r${row}`, kind: "row", row, depth, dimmed, under });
+    if (notes.has(row)) push({ id: `n${row}`, kind: "note", row, depth });
+    if (casts.has(row)) push({ id: `c${row}`, kind: "cast", row, depth });
   }
 
   function addAll({ groups, own }: Forest, depth: number, under?: string) {
@@ -130,16 +140,14 @@ export function layLines(laying: Laying): Lines {
       if (!group) {
         if (depth > 0 || passes(row)) add(row, depth, !passes(row), under);
       } else if (group.rows.some(passes)) {
-        lines.push({ id: group.id, kind: "group", row, depth, group });
+        push({ id: group.id, kind: "group", row, depth, group });
         if (open.has(group.id)) addAll(group, depth + 1, group.inside);
       }
     }
   }
 
   addAll(forest, 0);
-  const tops = new Float64Array(lines.length + 1);
-  for (let i = 0; i < lines.length; i++) tops[i + 1] = tops[i] + HEIGHTS[lines[i].kind];
-  return { lines, tops };
+  return { lines, height: top };
 }
 
 /** Where rows, or the rows of a group together, stand among others: less comes first. */
@@ -163,23 +171,22 @@ export function ranker(rows: Rows, sort: Sort, order: Int32Array): Laying["rank"
 
 /** The lines between two heights, with some to spare. */
 export function visibleSlice(
-  tops: Float64Array,
+  lines: readonly Line[],
   from: number,
   to: number,
   spare = 8,
 ): [number, number] {
-  const last = tops.length - 1;
-  const first = Math.max(0, lineAt(tops, from) - spare);
-  const end = Math.min(last, lineAt(tops, to) + 1 + spare);
+  const first = Math.max(0, lineAt(lines, from) - spare);
+  const end = Math.min(lines.length, lineAt(lines, to) + 1 + spare);
   return [first, end];
 }
 
-function lineAt(tops: Float64Array, height: number): number {
+function lineAt(lines: readonly Line[], height: number): number {
   let low = 0;
-  let high = tops.length - 1;
+  let high = Math.max(0, lines.length - 1);
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (tops[middle] <= height) low = middle;
+    if (lines[middle].top <= height) low = middle;
     else high = middle - 1;
   }
   return low;
