@@ -80,6 +80,9 @@ describe("sums", () => {
   it("of all rows are the totals", () => {
     const all = Array.from({ length: program.rows }, (_, row) => row);
     const sums = sumRows(rows, new Map(), all);
+    const unknown = { ...rows.now, totals: { ...rows.now.totals, latency_s: Number.NaN } };
+    expect(sumAll({ ...rows, now: unknown }).now.share).toBeNaN();
+    expect(sumAll(rows).now.share).toBe(1);
     const whole = sumAll(rows);
     expect(sums.now.macs).toBe(whole.now.macs);
     expect(sums.now.weights).toBeCloseTo(whole.now.weights ?? 0, 3);
@@ -111,6 +114,12 @@ describe("sums", () => {
   });
 
   it("are written on the column's scale", () => {
+    const { latency } = rows.before;
+    const point = latency.point.slice();
+    point[0] = Number.POSITIVE_INFINITY;
+    const endless = { ...rows, before: { ...rows.before, latency: { ...latency, point } } };
+    expect(columnScales(endless).latency).toEqual(columnScales(rows).latency);
+    expect(largestAmong(endless, [0, 1, 2], []).latency).toBe(Math.max(point[1], point[2]));
     const figures = { ...rows, columns: [], prefix: "", largest: {}, scales: columnScales(rows) };
     const { share } = COLUMN;
     if (share.kind === "number") {

@@ -49,8 +49,8 @@ export function largestAmong(
   }));
   for (const column of barred) {
     const consider = (value: number) => {
-      // Not where it is unknown.
-      if (value > column.most) column.most = value;
+      // Neither where it is unknown nor where it is infinite.
+      if (value > column.most && value < Infinity) column.most = value;
     };
     for (let i = 0; i < rows.length; i++) consider(column.values[rows[i]]);
     for (const group of groups) consider(sumOver(column.values, group));
@@ -60,7 +60,8 @@ export function largestAmong(
 
 function largestOf(values: Float64Array): number {
   let most = 0;
-  for (const value of values) if (value > most) most = value;
+  // Neither what is unknown nor what is infinite.
+  for (const value of values) if (value > most && value < Infinity) most = value;
   return most;
 }
 
@@ -146,7 +147,8 @@ export function sumAll(figures: Rows): Sums {
     latency: totals.latency_s,
     energy: totals.energy_j,
     memory: totals.peak_memory_bytes,
-    share: 1,
+    // Of what is not known there is none.
+    share: totals.latency_s / totals.latency_s,
   });
   return {
     now: { ...Object.fromEntries(counted), ...costs(now) },

@@ -28,6 +28,16 @@ describe("a change of latency", () => {
     expect(speedOf(slight, false)).toMatchObject({ text: "1.04× faster", tone: "better" });
   });
 
+  it("is said in per cent where two decimals of a factor would not show it", () => {
+    expect(speedOf({ ratio: 1.001, low: 1.001, high: 1.001 }, false)).toMatchObject({
+      text: "+0.1\u202f%",
+      brief: "+0.1\u202f%",
+      tone: "worse",
+    });
+    expect(speedOf({ ratio: 0.995, low: 0.99, high: 1 }, false).text).toBe("−0.5\u202f%");
+    expect(speedOf({ ratio: 1 / 1.02, low: 0.9, high: 1 }, false).text).toBe("1.02× faster");
+  });
+
   it("is nothing where nothing changed, and unknown where it cannot be told", () => {
     expect(speedOf({ ratio: 1, low: 1, high: 1 }, true).text).toBe("unchanged");
     expect(speedOf({ ratio: Number.NaN, low: 1, high: 1 }, true).text).toBe("?");

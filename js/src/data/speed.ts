@@ -1,6 +1,6 @@
 /** How much faster or slower a recipe is, and whether that may be said at all. */
 import type { ChangeInfo } from "../wire";
-import { times, timesRange } from "./format";
+import { change, times, timesRange } from "./format";
 
 export interface Speed {
   text: string;
@@ -10,6 +10,9 @@ export interface Speed {
   band: string;
   tone: "" | "better" | "worse";
 }
+
+/** Below this a factor of two decimals says nothing: then it is said in per cent. */
+const FACTOR = 1.01;
 
 /** A measured gain smaller than this is no difference: the machine's own noise is of its size. */
 const NOTABLE = 1.05;
@@ -28,9 +31,10 @@ export function speedOf({ ratio, low, high }: ChangeInfo, measured: boolean): Sp
   }
   if (factor < 1.0005) return SAME;
   const word = faster ? "faster" : "slower";
+  const small = factor < FACTOR ? change(1, ratio) : "";
   return {
-    text: `${times(factor)} ${word}`,
-    brief: times(1 / ratio),
+    text: small || `${times(factor)} ${word}`,
+    brief: small || times(1 / ratio),
     band,
     tone: faster ? "better" : "worse",
   };

@@ -31,6 +31,17 @@ function candidateOf(sketch: string, label = "int8") {
 const cellOf = (shown: Shown, key: string) =>
   totalCells(shown).find((cell) => cell.key === key) as Cell;
 
+describe("a total that is not known", () => {
+  it("has neither a change nor what it was", () => {
+    const shown = shownOf("done");
+    const totals = { ...shown.report.meta.totals, energy_j: null };
+    const meta = { ...shown.report.meta, totals, baseline: { ...totals } };
+    const energy = cellOf({ ...shown, report: { ...shown.report, meta } }, "energy_j");
+    expect(energy.text).toEqual({ number: "?", unit: "" });
+    expect([energy.aside, energy.history]).toEqual(["", ""]);
+  });
+});
+
 describe("a whole that was measured", () => {
   it("is the total, and its difference from the rows a line of its own", () => {
     const shown = shownOf("done");

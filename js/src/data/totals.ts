@@ -101,7 +101,7 @@ export function totalCells(shown: Shown): Cell[] {
     const moved = key === "latency_s" || follows ? speed : shareOf(before, value);
     const since = shown.candidate && previewed ? present[key] : before;
     const word = shown.candidate && previewed ? "now" : "from";
-    const still = moved.text === "unchanged";
+    const still = moved.text === "unchanged" || Number.isNaN(value) || Number.isNaN(before);
     return {
       ...cell,
       delta: moved.text,

@@ -12,7 +12,7 @@ import {
 } from "../data/filters";
 import { sharedPrefix } from "../data/format";
 import { type Group, type Grouping, groupRows } from "../data/groups";
-import { gridOf, type Layout, OURS, visibleColumns } from "../data/layout";
+import { gridOf, type Layout, OURS, show, visibleColumns } from "../data/layout";
 import { parseSearch } from "../data/search";
 import { castLines, layLines, ranker, type Sort, sortRows } from "../data/table";
 import type { TalariaState } from "./talaria.svelte";
@@ -218,6 +218,13 @@ export class TableState {
     if (!same || !this.stale) {
       this.sort = { key, descending: same ? !this.sort.descending : first };
     }
+    this.sortAsked += 1;
+  }
+
+  /** A column, shown, with its largest values on top. */
+  showLargest(key: Key) {
+    this.layout = show(this.layout, key, true);
+    this.sort = { key, descending: true };
     this.sortAsked += 1;
   }
 

@@ -1,6 +1,7 @@
 /** What one view of the widget keeps for itself: never synced, never seen by Python. */
+import type { Key } from "../data/columns";
 import type { Evaluation } from "../data/decode";
-import { type OptionCost, priceMenu } from "../data/preview";
+import { type Metric, type OptionCost, priceMenu } from "../data/preview";
 import { priceRule } from "../data/rules";
 import type { Kept } from "./kept";
 import { StripState } from "./strip.svelte";
@@ -9,7 +10,18 @@ import type { TalariaState } from "./talaria.svelte";
 
 export type Pane = "table" | "graph" | "recipe" | "details";
 
+/** Below this width of the widget the pane becomes tabs over the table. */
+export const NARROW = 760;
+
 export const NOTHING: ReadonlySet<number> = new Set();
+
+/** The column whose rows make up a total. */
+const COLUMN_OF: Readonly<Record<Metric, Key>> = {
+  size_bytes: "weights",
+  latency_s: "latency",
+  energy_j: "energy",
+  peak_memory_bytes: "memory",
+};
 
 export class ViewState {
   /** Rows under the pointer, in whichever view it is. */
@@ -93,6 +105,12 @@ export class ViewState {
   openDetails() {
     this.pane = "details";
     this.paneWidth ||= null;
+  }
+
+  /** The tasks that make up most of a total on top, in a column that may have been out of sight. */
+  showLargest(metric: Metric) {
+    this.table.showLargest(COLUMN_OF[metric]);
+    if (this.table.width < NARROW) this.pane = "table";
   }
 
   /** Other rows have come: what was held on to goes along, by name. */
