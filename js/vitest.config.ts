@@ -1,8 +1,13 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { leanSvelte } from "./build/lean-svelte";
 
 export default defineConfig({
-  plugins: [svelte()],
+  // What is tested is the runtime that the bundle has.
+  plugins: [svelte(), { ...leanSvelte(), apply: undefined }],
   resolve: { conditions: ["browser"] },
-  test: { include: ["src/**/*.test.ts"] },
+  test: {
+    include: ["src/**/*.test.ts"],
+    server: { deps: { inline: [/svelte/] } },
+  },
 });

@@ -1,6 +1,10 @@
 import { fileURLToPath } from "node:url";
 import type { Plugin } from "vite";
 
+const RUNTIME = /\/svelte\/src\/internal\//;
+/** Who takes what waits for promises; a block of the template that does keeps the whole. */
+const WAITING = /\/(effects|deriveds|attributes)\.js$/;
+
 /** Builds svelte without the parts of its runtime that nothing here uses: see `svelte/`. */
 export function leanSvelte(): Plugin {
   return {
@@ -8,8 +12,12 @@ export function leanSvelte(): Plugin {
     apply: "build",
     enforce: "pre",
     resolveId: {
-      filter: { id: /\/(hydration|proxy)\.js$/ },
-      handler: (id) => fileURLToPath(new URL(`./svelte/${id.split("/").at(-1)}`, import.meta.url)),
+      filter: { id: /\/(hydration|proxy|boundary|async)\.js$/ },
+      handler: (id, importer = "") => {
+        const name = id.split("/").at(-1);
+        if (!RUNTIME.test(importer) || (name === "async.js" && !WAITING.test(importer))) return;
+        return fileURLToPath(new URL(`./svelte/${name}`, import.meta.url));
+      },
     },
   };
 }
