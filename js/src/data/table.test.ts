@@ -146,7 +146,7 @@ describe("lines", () => {
     expect(lines[2]).toMatchObject({ at: 2, top: 22 + 19 });
     expect(visibleSlice(lines, 0, 10, 0)).toEqual([0, 1]);
     expect(visibleSlice(lines, 22, 60, 0)).toEqual([1, 3]);
-    expect(visibleSlice(lines, 0, 1e6)).toEqual([0, lines.length]);
+    expect(visibleSlice(lines, 0, 1e6, 8)).toEqual([0, lines.length]);
     expect(new Set(lines.map(({ id }) => id)).size).toBe(lines.length);
   });
 
@@ -154,6 +154,6 @@ describe("lines", () => {
     const { lines, height } = lay({ passes: () => false });
     expect(lines).toEqual([]);
     expect(height).toBe(0);
-    expect(visibleSlice(lines, 0, 400)).toEqual([0, 0]);
+    expect(visibleSlice(lines, 0, 400, 8)).toEqual([0, 0]);
   });
 });

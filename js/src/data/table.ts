@@ -169,12 +169,12 @@ export function ranker(rows: Rows, sort: Sort, order: Int32Array): Laying["rank"
   return (members) => members.reduce((least, row) => Math.min(least, place[row]), order.length);
 }
 
-/** The lines between two heights, with some to spare. */
+/** From which to which line they stand between two heights, with some to spare. */
 export function visibleSlice(
   lines: readonly Line[],
   from: number,
   to: number,
-  spare = 8,
+  spare: number,
 ): [number, number] {
   const first = Math.max(0, lineAt(lines, from) - spare);
   const end = Math.min(lines.length, lineAt(lines, to) + 1 + spare);

@@ -9,6 +9,8 @@ import type { ViewState } from "./view.svelte";
 /** What is drawn before the height is known; height of the footers. */
 const BODY = 410;
 const FOOTERS = 50;
+/** Lines drawn above and below those in sight, when the first are. */
+const SPARE = 8;
 
 /** Lines that the keyboard stops at. */
 function stops({ kind }: Line): boolean {
@@ -43,7 +45,9 @@ export class LinesState {
 
   /** The lines in sight, and the one that holds the focus. */
   visible = $derived.by(() => {
-    const [from, to] = visibleSlice(this.#lines, this.scrollTop, this.scrollTop + this.room);
+    const end = this.scrollTop + this.room;
+    const spare = this.#view.table.painted ? SPARE : 0;
+    const [from, to] = visibleSlice(this.#lines, this.scrollTop, end, spare);
     const lines = this.#lines.slice(from, to);
     const { active } = this;
     if (!active || (active.at >= from && active.at < to)) return lines;
