@@ -4,17 +4,7 @@ import { COLUMN, COLUMNS, type Rows } from "./columns";
 import { describe as tell } from "./describe";
 import { evaluate, makePlan } from "./evaluate";
 import { cellText, columnScales, exactText, largestAmong, sumAll, sumRows } from "./figures";
-import {
-  gridOf,
-  isShown,
-  move,
-  OURS,
-  ordered,
-  readLayout,
-  resize,
-  show,
-  visibleColumns,
-} from "./layout";
+import { gridOf, move, OURS, ordered, readLayout, resize, show, visibleColumns } from "./layout";
 import { withMarks } from "./preview";
 
 const program = goldenProgram("SmallNet");
@@ -146,7 +136,19 @@ describe("a layout", () => {
     expect(keys(OURS, 400)).toEqual(["name", "latency", "option"]);
     expect(keys(show(OURS, "flops", true), 400)).toContain("flops");
     expect(keys(show(OURS, "latency", false))).not.toContain("latency");
-    expect(isShown(show(OURS, "name", false), "name", 400)).toBe(true);
+    expect(keys(show(OURS, "name", false), 400)).toContain("name");
+  });
+
+  it("give way where the table has no room for them, but not those shown by hand", () => {
+    const fitting = (layout: Layout, room: number) =>
+      visibleColumns(layout, 1040, room).map(({ key }) => key);
+    const all = keys();
+    const { least } = gridOf(visibleColumns(OURS, 1040), OURS, 1040);
+    expect(fitting(OURS, least)).toEqual(all);
+    expect(fitting(OURS, least - 1)).toEqual(all.filter((key) => key !== "share"));
+    const chosen = show(OURS, "share", true);
+    expect(fitting(chosen, least - 1)).toEqual(all.filter((key) => key !== "order"));
+    expect(fitting(OURS, 10)).toEqual(["name", "weights", "latency", "option"]);
   });
 
   it("keeps an order, and takes new columns in behind it", () => {

@@ -37,12 +37,24 @@ export function ordered({ order }: Layout): Column[] {
   return [...order.flatMap((key) => COLUMN[key] ?? []), ...rest];
 }
 
-/** The columns that are shown; one that any row of the model leaves empty is not shown by itself. */
-export function visibleColumns(layout: Layout, width: number): Column[] {
-  return ordered(layout).filter(({ key }) => isShown(layout, key, width));
+/** What gives way by itself where the table has no room for all, the first first. */
+const GIVES_WAY: readonly Key[] = ["shape", "energy", "share", "order", "macs", "type"];
+
+/** The columns shown at a width of the widget, of which the table has some room. */
+export function visibleColumns(
+  layout: Layout,
+  width: number,
+  room = Number.POSITIVE_INFINITY,
+): Column[] {
+  let columns = ordered(layout).filter(({ key }) => isShown(layout, key, width));
+  for (const key of GIVES_WAY) {
+    if (gridOf(columns, layout, width).least <= room) break;
+    if (layout.shown[key] === undefined) columns = columns.filter((column) => column.key !== key);
+  }
+  return columns;
 }
 
-export function isShown({ shown }: Layout, key: Key, width: number): boolean {
+function isShown({ shown }: Layout, key: Key, width: number): boolean {
   return key === "name" || (shown[key] ?? width >= (FROM[key] ?? Number.POSITIVE_INFINITY));
 }
 

@@ -60,6 +60,8 @@ export class TableState {
   layout = $state.raw<Layout>(OURS);
   /** Of the widget, in pixels. */
   width = $state.raw(1040);
+  /** What the table has of it. */
+  room = $state.raw(Number.POSITIVE_INFINITY);
 
   #talaria: TalariaState;
   #view: ViewState;
@@ -176,7 +178,7 @@ export class TableState {
     }),
   );
 
-  columns = $derived.by(() => visibleColumns(this.layout, this.width));
+  columns = $derived.by(() => visibleColumns(this.layout, this.width, this.room));
 
   grid = $derived.by(() =>
     gridOf(this.columns, this.layout, this.width, this.#talaria.program.rows),
