@@ -4,7 +4,17 @@ import { COLUMN, COLUMNS, type Rows } from "./columns";
 import { describe as tell } from "./describe";
 import { evaluate, makePlan } from "./evaluate";
 import { cellText, columnScales, exactText, largestAmong, sumAll, sumRows } from "./figures";
-import { gridOf, move, OURS, ordered, readLayout, resize, show, visibleColumns } from "./layout";
+import {
+  gridOf,
+  type Layout,
+  move,
+  OURS,
+  ordered,
+  readLayout,
+  resize,
+  show,
+  visibleColumns,
+} from "./layout";
 import { withMarks } from "./preview";
 
 const program = goldenProgram("SmallNet");
