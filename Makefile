@@ -45,13 +45,11 @@ test: check chromium ## every check and test, the notebook and a real browser in
 	npm --prefix js test
 	$(RUN) -m pytest
 
+BENCHES := bundle analyze page click capture growth
 bench: setup chromium ## speed and size beside what they are compared with
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_bundle
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_analyze
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_page
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_click
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_capture
-	PYTHONPATH=tests $(RUN) -m benchmarks.bench_growth
+	@for each in $(BENCHES); do \
+		PYTHONPATH=tests $(RUN) -m benchmarks.bench_$$each || over="$$over $$each"; \
+	done; test -z "$$over" || { echo "over a limit:$$over"; exit 1; }
 
 accuracy: setup ## counts, sizes, times against real ones (an hour); writes docs/
 	PYTHONPATH=tests $(RUN) -m benchmarks.accuracy_counts
