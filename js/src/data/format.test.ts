@@ -17,6 +17,7 @@ import {
   spread,
   times,
   timesRange,
+  tone,
 } from "./format";
 
 describe("numbers as text", () => {
@@ -64,6 +65,7 @@ describe("numbers as text", () => {
 
   it("writes differences, shares and counts", () => {
     expect(difference(-107.8e-6, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("−107.8");
+    expect([tone("−107.8"), tone("+0.1"), tone("0")]).toEqual(["better", "worse", ""]);
     expect(difference(1e-9, { factor: 1e-6, unit: "µs", decimals: 1 })).toBe("0");
     expect(share(1, 4)).toBe("25.0\u202f%");
     expect(share(3, 3)).toBe("100\u202f%");

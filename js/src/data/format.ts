@@ -94,6 +94,11 @@ export function difference(value: number, scale: Scale): string {
   return `${value > 0 ? "+" : ""}${plain(value / scale.factor, scale.decimals)}`;
 }
 
+/** Of a signed difference, as it is written: less is better. */
+export function tone(difference: string): "" | "better" | "worse" {
+  return difference.startsWith("−") ? "better" : difference.startsWith("+") ? "worse" : "";
+}
+
 export function share(part: number, whole: number): string {
   if (Number.isNaN(part) || !(whole > 0)) return "?";
   if (part === 0) return "0";

@@ -7,12 +7,14 @@ import {
   type Contribution,
   choiceOf,
   contributions,
+  coverText,
   explains,
   factsOf,
   gapAt,
   patternsOf,
   placeOf,
   priceRule,
+  refusalText,
 } from "./rules";
 
 const program = goldenProgram("SmallNet");
@@ -126,6 +128,22 @@ describe("what is said of a rule", () => {
       { tasks: 0, overridden: 0, by: [], refused: 0, reason: "" },
     ]);
   });
+});
+
+it("says what a rule does not decide, and what runs as something else", () => {
+  const facts = { tasks: 3, overridden: 0, by: [], refused: 0, reason: "" };
+  expect([coverText(facts), refusalText(facts, "fp16")]).toEqual(["", ""]);
+  expect(coverText({ ...facts, overridden: 2, by: [1] })).toBe("2 of 3 overridden by rule 2");
+  expect(coverText({ ...facts, overridden: 3, by: [1, 4] })).toBe(
+    "all 3 overridden by later rules",
+  );
+  expect(coverText({ ...facts, tasks: 1, overridden: 1, by: [0] })).toBe("overridden by rule 1");
+  const refused = { ...facts, reason: "too small" };
+  expect([1, 2, 3].map((count) => refusalText({ ...refused, refused: count }, "fp16"))).toEqual([
+    "1 of 3 runs as fp16: too small",
+    "2 of 3 run as fp16: too small",
+    "runs as fp16: too small",
+  ]);
 });
 
 it("prices every option of a rule by what the whole would cost with it", () => {

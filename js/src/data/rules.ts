@@ -134,6 +134,20 @@ function refusal(plan: Plan, rule: RuleInfo, column: number, weight: number): st
   return meta.reasons[weight_refusal[weight * options + column]];
 }
 
+/** What of a rule runs as something else, and why. */
+export function refusalText({ refused, tasks, reason }: RuleFacts, runsAs: string): string {
+  if (!refused) return "";
+  const some = refused < tasks ? `${refused} of ${tasks} ` : "";
+  return `${some}${some && refused > 1 ? "run" : "runs"} as ${runsAs}: ${reason}`;
+}
+
+/** How much of a rule others decide: `1 of 3 overridden by rule 2`. */
+export function coverText({ overridden, tasks, by }: RuleFacts): string {
+  if (!overridden) return "";
+  const some = overridden < tasks ? `${overridden} of ${tasks} ` : tasks > 1 ? `all ${tasks} ` : "";
+  return `${some}overridden by ${by.length === 1 ? `rule ${by[0] + 1}` : "later rules"}`;
+}
+
 /** Every option for one rule, each with what the whole would then cost. */
 export function priceRule(plan: Plan, rules: readonly RuleInfo[], at: number): OptionCost[] {
   return plan.program.meta.options.map(({ label }, option) => {
