@@ -1,5 +1,5 @@
 /** What each rule of a recipe decides and contributes: the last that names a weight wins. */
-import type { RuleInfo } from "../wire";
+import type { RuleCommand, RuleInfo } from "../wire";
 import { evaluate, type Plan } from "./evaluate";
 import { costOf, type OptionCost } from "./preview";
 
@@ -46,6 +46,20 @@ export function choiceOf(plan: Plan, rules: readonly RuleInfo[]): Int32Array {
     const column = at < 0 ? 0 : columns[at];
     return weight_refusal[weight * options + column] ? 0 : column;
   });
+}
+
+/** The list as an edit makes it, before Python says so. */
+export function edited(
+  rules: readonly RuleInfo[],
+  action: RuleCommand["action"],
+  index: number,
+  to: number,
+): RuleInfo[] {
+  const rule = rules[index];
+  const others = rules.toSpliced(index, 1);
+  if (action === "delete") return others;
+  if (action === "move") return others.toSpliced(to, 0, rule);
+  return rules.with(index, { ...rule, enabled: action === "enable" });
 }
 
 /** Whether the rules make up the choice that Python reports: else nothing is said of each. */

@@ -1,5 +1,5 @@
 /** Commands on their way to Python, and whether it has been silent for long. */
-import type { Command } from "../wire";
+import type { Command, RuleInfo } from "../wire";
 
 /** After this long without an answer the page says that Python is busy. */
 export const PATIENCE_MS = 400;
@@ -9,7 +9,11 @@ export interface Pending {
   sequence: number;
   kind: Command["kind"];
   mark: { names: string[]; label: string; python: string } | null;
+  /** The rules as they will be, where an edit of them is foreseen. */
+  rules: readonly RuleInfo[] | null;
 }
+
+export type Foreseen = Pick<Pending, "mark" | "rules">;
 
 export class Outbox {
   pending = $state.raw<readonly Pending[]>([]);
@@ -29,9 +33,9 @@ export class Outbox {
   }
 
   /** The number of a command that is sent now. */
-  add(kind: Command["kind"], mark: Pending["mark"]): number {
+  add(kind: Command["kind"], { mark, rules }: Foreseen): number {
     this.#sequence += 1;
-    this.pending = [...this.pending, { sequence: this.#sequence, kind, mark }];
+    this.pending = [...this.pending, { sequence: this.#sequence, kind, mark, rules }];
     this.#wait();
     return this.#sequence;
   }

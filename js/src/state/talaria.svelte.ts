@@ -15,6 +15,7 @@ import {
 import { evaluate, makePlan, type Plan } from "../data/evaluate";
 import { running } from "../data/measuring";
 import { agree, type Mark, type Metric, withMarks } from "../data/preview";
+import { choiceOf, edited, explains } from "../data/rules";
 import type {
   Command,
   DetailsAnswer,
@@ -28,7 +29,7 @@ import type {
 } from "../wire";
 import { type KernelWatch, watchKernel } from "./kernel";
 import { messageOf } from "./message";
-import { Outbox, type Pending } from "./outbox.svelte";
+import { type Foreseen, Outbox } from "./outbox.svelte";
 import type { Traits } from "./traits";
 
 /** A command before it has its number. */
@@ -37,6 +38,9 @@ type Unnumbered<T> = T extends Command ? Omit<T, "sequence"> : never;
 /** Python carries nothing out for it. Sent when it must have begun with the command before. */
 const NUDGE: Nudge = { kind: "nudge" };
 const NUDGE_MS = 6;
+
+/** Of most commands the outcome is not known before Python says it. */
+const NOTHING: Foreseen = { mark: null, rules: null };
 
 type Said = Pick<Status, "error" | "notice" | "sequence">;
 
@@ -94,21 +98,27 @@ export class TalariaState {
     });
   });
 
-  choice = $derived.by(() =>
-    this.#marks.length ? withMarks(this.plan, this.report.choice, this.#marks) : this.report.choice,
-  );
+  /** The rules as an unanswered edit makes them, where they say what the report chose. */
+  #rules = $derived.by(() => {
+    const rules = this.#outbox.pending.findLast((command) => command.rules)?.rules;
+    return rules && explains(this.plan, this.recipe.rules, this.report.choice) ? rules : null;
+  });
+
+  previewing = $derived(this.#marks.length > 0 || this.#rules !== null);
+
+  choice = $derived.by(() => {
+    const base = this.#rules ? choiceOf(this.plan, this.#rules) : this.report.choice;
+    return this.#marks.length ? withMarks(this.plan, base, this.#marks) : base;
+  });
 
   /** The report's own figures, or the page's while a click is unanswered. */
   now = $derived.by(
-    (): Evaluation =>
-      this.#marks.length ? evaluate(this.plan, this.choice) : this.report.evaluation,
+    (): Evaluation => (this.previewing ? evaluate(this.plan, this.choice) : this.report.evaluation),
   );
 
   selectedRows = $derived.by(() => [
     ...new Set(this.selection.flatMap((name) => this.indexOfName.get(name) ?? [])),
   ]);
-
-  previewing = $derived(this.#marks.length > 0);
 
   /** A measurement is under way, as far as is known. */
   measuring = $derived(this.live && running(this.status.measuring));
@@ -124,7 +134,7 @@ export class TalariaState {
 
   pageState = $derived.by((): PageState => {
     if (!this.live) return "no-kernel";
-    if (this.#marks.length) return "preview";
+    if (this.previewing) return "preview";
     return this.#outbox.empty ? "ready" : "busy";
   });
 
@@ -176,11 +186,14 @@ export class TalariaState {
     const { names, options } = this.program.meta;
     const chosen = rows.map((row) => names[row]);
     const { label, python } = options[option];
-    this.#send({ kind: "mark", rows: chosen, option }, { names: chosen, label, python });
+    const mark = { names: chosen, label, python };
+    this.#send({ kind: "mark", rows: chosen, option }, { mark, rules: null });
   }
 
   editRule(action: RuleCommand["action"], index: number, to = 0) {
-    this.#send({ kind: "rule", action, index, to, recipe: this.recipe.revision });
+    const { revision: recipe, rules } = this.recipe;
+    const foreseen = { mark: null, rules: edited(rules, action, index, to) };
+    this.#send({ kind: "rule", action, index, to, recipe }, foreseen);
   }
 
   /** Gives a rule another match; returns the number of the command. */
@@ -195,7 +208,10 @@ export class TalariaState {
   }
 
   giveRule(index: number, option: number) {
-    this.#send({ kind: "rule", action: "option", index, option, recipe: this.recipe.revision });
+    const { revision: recipe, rules } = this.recipe;
+    const { label } = option ? this.program.meta.options[option] : { label: "default" };
+    const foreseen = { mark: null, rules: rules.with(index, { ...rules[index], option: label }) };
+    this.#send({ kind: "rule", action: "option", index, option, recipe }, foreseen);
   }
 
   /** Asks what a rule of this match would hit, and tells it; returns how to hear no more. */
@@ -254,9 +270,9 @@ export class TalariaState {
     this.#save({ device: name });
   }
 
-  #send(command: Unnumbered<Command>, mark: Pending["mark"] = null): number | null {
+  #send(command: Unnumbered<Command>, foreseen: Foreseen = NOTHING): number | null {
     if (!this.live) return null;
-    const sequence = this.#outbox.add(command.kind, mark);
+    const sequence = this.#outbox.add(command.kind, foreseen);
     this.#post({ ...command, sequence } as Command);
     return sequence;
   }
@@ -332,7 +348,7 @@ export class TalariaState {
     const known = program === this.program && views.report === this.#views.report;
     const report = known ? this.report : decodeReport(views.report, program);
     if (report.meta.program !== program.meta.revision) return;
-    const waits = program === this.program && this.#marks.length > 0;
+    const waits = program === this.program && this.previewing;
     const foreseen = waits ? { choice: this.choice, evaluation: this.now } : null;
     if (program !== this.program) this.#replace(program);
     this.#views = views;

@@ -115,9 +115,41 @@ describe("other commands", () => {
     model.answer();
     talaria.editRule("disable", 0);
     expect(model.sent[1]).toMatchObject({ action: "disable", recipe: talaria.recipe.revision });
+    expect(talaria.pageState).toBe("preview");
+    const foreseen = talaria.now.totals;
+    expect(foreseen).toEqual(talaria.baseline.totals);
     model.answer();
+    expect(talaria.pageState).toBe("ready");
+    expect(talaria.now.totals).toEqual(foreseen);
     expect(talaria.recipe.rules[0].enabled).toBe(false);
     expect(talaria.choice.every((option) => option === 0)).toBe(true);
+  });
+
+  it("foresee another option, another order and a rule that is deleted", () => {
+    const all = talaria.program.meta.names.map((_, row) => row);
+    talaria.mark(all, int8);
+    model.answer();
+    talaria.mark([rowOf("blocks.0.conv")], 0);
+    model.answer();
+    const both = talaria.now.totals.size_bytes;
+    const steps = [
+      () => talaria.editRule("move", 1, 0),
+      () => talaria.editRule("delete", 0),
+      () => talaria.giveRule(0, 0),
+    ];
+    const sizes = steps.map((step) => {
+      step();
+      expect(talaria.previewing).toBe(true);
+      const foreseen = talaria.now.totals;
+      model.answer();
+      expect(talaria.previewing).toBe(false);
+      expect(talaria.now.totals).toEqual(foreseen);
+      return foreseen.size_bytes;
+    });
+    // The rule of all comes last, then alone, then as the default.
+    expect(sizes[0]).toBeLessThan(both);
+    expect(sizes[1]).toBe(sizes[0]);
+    expect(sizes[2]).toBe(talaria.baseline.totals.size_bytes);
   });
 
   it("ask for a device and wait for its program", () => {
