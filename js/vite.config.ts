@@ -1,6 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
-import { leanSvelte } from "./build/lean-svelte";
+import { leanSvelte } from "./build/lean-svelte.ts";
 
 export default defineConfig({
   plugins: [svelte(), leanSvelte()],

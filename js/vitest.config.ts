@@ -1,6 +1,6 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { leanSvelte } from "./build/lean-svelte";
+import { leanSvelte } from "./build/lean-svelte.ts";
 
 export default defineConfig({
   // What is tested is the runtime that the bundle has.
