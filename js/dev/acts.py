@@ -19,14 +19,14 @@ def mark(page: Page) -> None:
     """A click that nobody answers."""
     page.get_by_test_id("option-button").click()
     page.get_by_test_id("option-int8 w+a").click()
-    page.wait_for_timeout(600)
+    page.get_by_text("Kernel busy").wait_for()
 
 
 def slower(page: Page) -> None:
     """A click that nobody answers, on an option that is slower."""
     page.get_by_test_id("option-button").click()
     page.get_by_test_id("option-int8").click()
-    page.wait_for_timeout(200)
+    page.get_by_text("Kernel busy").wait_for()
 
 
 def added(page: Page) -> None:

@@ -158,7 +158,8 @@ describe("a layout", () => {
     expect(fitting(OURS, least - 1)).toEqual(all.filter((key) => key !== "share"));
     const chosen = show(OURS, "share", true);
     expect(fitting(chosen, least - 1)).toEqual(all.filter((key) => key !== "order"));
-    expect(fitting(OURS, 10)).toEqual(["name", "weights", "latency", "option"]);
+    expect(fitting(OURS, 500)).toEqual(["name", "weights", "latency", "option"]);
+    expect(fitting(OURS, 10)).toEqual(all);
   });
 
   it("keeps an order, and takes new columns in behind it", () => {

@@ -40,18 +40,20 @@ export function ordered({ order }: Layout): Column[] {
 /** What gives way by itself where the table has no room for all, the first first. */
 const GIVES_WAY: readonly Key[] = ["shape", "energy", "share", "order", "macs", "type"];
 
-/** The columns shown at a width of the widget, of which the table has some room. */
+/** The columns shown at a width of the widget, of which the table has some room; where too many
+ * were shown by hand none gives way, and it scrolls. */
 export function visibleColumns(
   layout: Layout,
   width: number,
   room = Number.POSITIVE_INFINITY,
 ): Column[] {
-  let columns = ordered(layout).filter(({ key }) => isShown(layout, key, width));
-  for (const key of GIVES_WAY) {
-    if (gridOf(columns, layout, width).least <= room) break;
-    if (layout.shown[key] === undefined) columns = columns.filter((column) => column.key !== key);
+  const all = ordered(layout).filter(({ key }) => isShown(layout, key, width));
+  let columns = all;
+  for (const key of [null, ...GIVES_WAY]) {
+    if (key && layout.shown[key] === undefined) columns = columns.filter((c) => c.key !== key);
+    if (gridOf(columns, layout, width).least <= room) return columns;
   }
-  return columns;
+  return all;
 }
 
 function isShown({ shown }: Layout, key: Key, width: number): boolean {
