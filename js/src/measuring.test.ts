@@ -26,7 +26,7 @@ beforeAll(() => {
 
 beforeEach(() => {
   model = fakeModel(asMeasured(plain, SKETCHES.modelled));
-  render(App, { model });
+  render(App, { model, width: 1040 });
 });
 
 afterEach(cleanup);
