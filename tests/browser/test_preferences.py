@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browser.front_end import STATES, small, visit
+from browser.front_end import small, visit
 
 pytestmark = pytest.mark.browser
 
@@ -56,5 +56,5 @@ def test_nothing_moves_where_less_motion_is_asked_for(
 def test_nothing_is_cut_off_at_twice_the_size(
     states_page: Page, states_address: str, name: str
 ) -> None:
-    visit(states_page, states_address, STATES[name]._replace(width=ZOOMED))
+    visit(states_page, states_address, small()[name]._replace(width=ZOOMED))
     assert states_page.evaluate(CUT) == []
