@@ -221,7 +221,9 @@ def test_stop_is_remembered_for_the_kernel_until_measure(
 
 
 def test_devices_change_to_and_fro_amid_measuring(asked: Asked) -> None:
-    w = show(small_net(), IMAGE, recipe={"fc": WEIGHTS_8})
+    # Held here: a widget lets go of a model that it does not measure just now.
+    model = small_net()
+    w = show(model, IMAGE, recipe={"fc": WEIGHTS_8})
     for pause_s in (0.0, 0.3, 0.8, 0.1):
         time.sleep(pause_s)
         w.device = "cpu-avx2"
