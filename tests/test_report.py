@@ -166,6 +166,18 @@ def test_columns_are_arrays_of_one_length() -> None:
             assert column.values.dtype == np.float64, column.name
 
 
+def test_one_long_text_makes_no_column_wide() -> None:
+    class Fan(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x * i for i in range(400)])
+
+    report = talaria.analyze(Fan(), torch.ones(1, 2))
+    shapes = report.column("input_shape").values
+    assert len(shapes[-1]) >= 400 * len("1×2")
+    # A reference for each row, and not room for the longest text.
+    assert shapes.itemsize == np.dtype(object).itemsize
+
+
 def test_what_does_not_run_is_named_with_its_bytes() -> None:
     class Gated(nn.Module):
         def __init__(self) -> None:

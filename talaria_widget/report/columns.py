@@ -43,7 +43,9 @@ def columns(report: Report) -> tuple[Column, ...]:
     after, before = report.after, report.before
 
     def of(name: str, unit: str, values: Any, provenance: Provenance = "counted") -> Column:
-        return Column(name, unit, np.asarray(values), provenance)
+        # Texts as objects: numpy would make all of them as long as the longest.
+        text = len(values) > 0 and isinstance(values[0], str)
+        return Column(name, unit, np.asarray(values, dtype=object if text else None), provenance)
 
     def work(name: str) -> list[float]:
         known = (getattr(t.work, name) for t in tasks)
