@@ -47,7 +47,7 @@ test: check chromium ## every check and test, the notebook and a real browser in
 
 BENCHES := bundle analyze page click capture growth
 bench: setup chromium ## speed and size beside what they are compared with
-	@for each in $(BENCHES); do \
+	@over=; for each in $(BENCHES); do \
 		PYTHONPATH=tests $(RUN) -m benchmarks.bench_$$each || over="$$over $$each"; \
 	done; test -z "$$over" || { echo "over a limit:$$over"; exit 1; }
 

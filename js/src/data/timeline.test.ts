@@ -48,6 +48,20 @@ describe("the order of execution", () => {
     expect(timeline.seconds + timeline.added).toBeCloseTo(now.totals.latency_s, 12);
   });
 
+  it("has no span for what takes for ever", () => {
+    const point = before.latency.point.with(marked, Infinity);
+    const latency = { ...before.latency, point };
+    const totals = { ...before.totals, latency_s: Infinity };
+    const timeline = timelineOf(program, { ...before, latency, totals });
+    expect(timeline.spans[marked]).toBe(-1);
+    expect(timeline.unknown).toHaveLength(1);
+    expect(timeline.added).toBe(0);
+    expect(timeline.seconds).toBeCloseTo(
+      before.totals.latency_s - before.latency.point[marked],
+      12,
+    );
+  });
+
   it("has rows in order, and casts beside what they belong to", () => {
     const { rows, casts, spans: own } = timelineOf(program, now);
     expect([...rows]).toEqual([...rows].sort((a, b) => a - b));

@@ -13,7 +13,7 @@ export interface Timeline {
   seconds: number;
   /** What rules of the runtime's graph add to the sum of the spans. */
   added: number;
-  /** When those begin whose time nobody knows, rows and casts: they have no span. */
+  /** When those begin whose time is unknown or infinite, rows and casts: they have no span. */
   unknown: readonly number[];
 }
 
@@ -46,8 +46,8 @@ function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline
   let count = 0;
   const unknown: number[] = [];
   const add = (row: number, cast: number, seconds: number) => {
-    if (Number.isNaN(seconds)) unknown.push(edges[count]);
-    if (!(seconds > 0)) return;
+    if (!Number.isFinite(seconds)) unknown.push(edges[count]);
+    if (!(seconds > 0 && seconds < Infinity)) return;
     rows[count] = row;
     spanCasts[count] = cast;
     if (cast < 0) spans[row] = count;
@@ -67,7 +67,7 @@ function lay(program: Program, { latency, casts, totals }: Evaluation): Timeline
     spans,
     seconds: edges[count],
     // Sums in another order differ by a hair.
-    added: Math.abs(added) > 1e-6 * edges[count] ? added : 0,
+    added: Number.isFinite(added) && Math.abs(added) > 1e-6 * edges[count] ? added : 0,
     unknown,
   };
 }
