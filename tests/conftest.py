@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,11 @@ from talaria_widget.rewrite import child
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How references are written anew."""
     parser.addoption("--overwrite", action="store_true", help="write the pictures of states anew")
+
+
+def pytest_configure() -> None:
+    """A shell's job in the background ignores Ctrl-C, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneProcess:
