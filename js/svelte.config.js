@@ -15,5 +15,5 @@ function cssHash({ filename, hash }) {
 
 export default {
   preprocess: vitePreprocess({ script: false }),
-  compilerOptions: { runes: true, cssHash },
+  compilerOptions: { runes: true, discloseVersion: false, cssHash },
 };
