@@ -1,9 +1,10 @@
 """How time grows with a model: 500 to 32,000 operations, of two front ends and two shapes.
 
 CPU microseconds per operation of capture with counting, of compiling and pricing, of the report,
-and of the messages to the page; and of each option really written into the ONNX files. Ends with 1
-where the whole is off a straight line by more than 1.3 times, or where the shape of Llama-3-8B
-takes over 2 s or 200 MB.
+and of the messages to the page; and of each option really written into the ONNX files. The sizes
+take turns and only times of one round are compared, so that a machine whose speed changes in the
+minutes between does not look like growth. Ends with 1 where the median round is off a straight
+line by more than 1.3 times, or where the shape of Llama-3-8B takes over 2 s or 200 MB.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,7 +35,8 @@ from talaria_widget.rewrite.onnx import rewrite
 from talaria_widget.work import count
 
 WIDTH = 16
-SIZES = {500: 9, 2_000: 5, 8_000: 3, 32_000: 1}  # operations: runs
+SIZES = {500: 4, 2_000: 2, 8_000: 1, 32_000: 1}  # operations: runs in a round
+ROUNDS = 3
 REWRITTEN = (500, 2_000, 8_000)
 OPTIONS: Mapping[str, Option] = {
     "int8": Quantize(8),
@@ -138,19 +140,19 @@ def growth() -> int:
     print(f"{'':16}{'operations':>11}" + "".join(f"{name:>19}" for name in STAGES) + f"{'all':>9}")
     over = 0
     for name, make in NETS.items():
-        each: dict[int, float] = {}
-        for size, runs in SIZES.items():
-            model, inputs = make(size)
-            if not each:  # the first one imports and fills caches
-                stages(model, inputs)
-            found = [stages(model, inputs) for _ in range(runs)]
-            operations = found[0][0]
-            times = zip(*(seconds for _, seconds in found), strict=True)
-            per_op = [1e6 * statistics.median(seconds) / operations for seconds in times]
-            each[operations] = sum(per_op)
+        nets = {size: make(size) for size in SIZES}
+        stages(*nets[min(SIZES)])  # imports, and fills caches
+        rounds = [
+            {size: _staged(*nets[size], runs) for size, runs in SIZES.items()}
+            for _ in range(ROUNDS)
+        ]
+        for size in SIZES:
+            per_op = [
+                statistics.median(each) for each in zip(*(r[size] for r in rounds), strict=True)
+            ]
             cells = "".join(f"{value:19.1f}" for value in per_op)
-            print(f"{name:16}{operations:11}{cells}{sum(per_op):9.1f}", flush=True)
-        off, exponent = _judge(each)
+            print(f"{name:16}{size:11}{cells}{sum(per_op):9.1f}", flush=True)
+        off, exponent = _judge([{n: sum(costs) for n, costs in each.items()} for each in rounds])
         over += off > LIMIT
         print(
             f"{name}: time grows as operations^{exponent:.2f}, and stays within {off:.2f} times a "
@@ -159,30 +161,32 @@ def growth() -> int:
     return over
 
 
+def _staged(model: Any, inputs: Any, runs: int) -> list[float]:
+    """CPU microseconds per operation of each stage, the median of some runs."""
+    found = [stages(model, inputs) for _ in range(runs)]
+    times = zip(*(seconds for _, seconds in found), strict=True)
+    return [1e6 * statistics.median(each) / found[0][0] for each in times]
+
+
 def rewriting() -> int:
     """The same of models compressed throughout, as they are built to be timed."""
     print("CPU us per operation of writing an option")
     over = 0
     for option, value in OPTIONS.items():
         for fan in (False, True):
-            each: dict[int, float] = {}
-            for size in REWRITTEN:
-                net = onnx_net(size, fan=fan)
-                chosen = dict.fromkeys(
-                    (t.name for t in net.graph.initializer if len(t.dims) == 2), value
-                )
-                if not each:
-                    rewrite(net, chosen, ranges=assumed_ranges)
-                taken = []
-                for _ in range(SIZES[size]):
-                    gc.collect()
-                    start = time.process_time()
-                    rewrite(net, chosen, ranges=assumed_ranges)
-                    taken.append(time.process_time() - start)
-                each[size] = 1e6 * statistics.median(taken) / size
-            off, exponent = _judge(each)
+            nets = {size: onnx_net(size, fan=fan) for size in REWRITTEN}
+            _written(nets[min(nets)], value)
+            rounds = [
+                {
+                    size: statistics.median(_written(net, value) for _ in range(SIZES[size])) / size
+                    for size, net in nets.items()
+                }
+                for _ in range(ROUNDS)
+            ]
+            off, exponent = _judge(rounds)
             over += off > LIMIT
-            cells = "".join(f"{value:9.1f}" for value in each.values())
+            costs = (1e6 * statistics.median(each[size] for each in rounds) for size in nets)
+            cells = "".join(f"{value:9.1f}" for value in costs)
             print(
                 f"{option:16}{'a fan' if fan else 'a chain':9}{cells}  operations^{exponent:.2f}, "
                 f"within {off:.2f}",
@@ -191,12 +195,24 @@ def rewriting() -> int:
     return over
 
 
-def _judge(each: Mapping[int, float]) -> tuple[float, float]:
-    """How far a cost per operation is off their geometric mean, and the exponent fitted to all."""
-    mean = statistics.geometric_mean(each.values())
-    points = [(math.log(n), math.log(n * cost)) for n, cost in each.items()]
-    slope = statistics.linear_regression(*zip(*points, strict=True)).slope
-    return max(max(cost / mean, mean / cost) for cost in each.values()), slope
+def _written(net: onnx.ModelProto, option: Option) -> float:
+    """CPU seconds of writing a model with the option on every matrix."""
+    chosen = dict.fromkeys((t.name for t in net.graph.initializer if len(t.dims) == 2), option)
+    gc.collect()
+    start = time.process_time()
+    rewrite(net, chosen, ranges=assumed_ranges)
+    return time.process_time() - start
+
+
+def _judge(rounds: Sequence[Mapping[int, float]]) -> tuple[float, float]:
+    """How far a cost is off the mean of its round, and the exponent fitted; medians of rounds."""
+    off, slopes = [], []
+    for each in rounds:
+        mean = statistics.geometric_mean(each.values())
+        points = [(math.log(n), math.log(n * cost)) for n, cost in each.items()]
+        slopes.append(statistics.linear_regression(*zip(*points, strict=True)).slope)
+        off.append(max(max(cost / mean, mean / cost) for cost in each.values()))
+    return statistics.median(off), statistics.median(slopes)
 
 
 LLAMA = """
