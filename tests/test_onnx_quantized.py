@@ -283,7 +283,7 @@ def test_integers_are_alive_while_it_runs(quantized: Make) -> None:
     report = talaria.analyze(quantized("conv", "QDQ"), device="cpu-avx2")
     assert report.totals["peak_memory_bytes"] == 3 * 16 * 16 * 16
     whole = talaria.analyze(quantized("conv", "float"), device="cpu-avx2")
-    assert whole.totals["peak_memory_bytes"] == 4 * 3 * 8 * 16 * 16
+    assert whole.totals["peak_memory_bytes"] == 4 * 3 * 16 * 16 * 16
 
 
 class TestPrices:
