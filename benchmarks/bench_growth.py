@@ -143,16 +143,14 @@ def growth() -> int:
         nets = {size: make(size) for size in SIZES}
         stages(*nets[min(SIZES)])  # imports, and fills caches
         rounds = [
-            {size: _staged(*nets[size], runs) for size, runs in SIZES.items()}
-            for _ in range(ROUNDS)
+            dict(_staged(*nets[size], runs) for size, runs in SIZES.items()) for _ in range(ROUNDS)
         ]
-        for size in SIZES:
-            per_op = [
-                statistics.median(each) for each in zip(*(r[size] for r in rounds), strict=True)
-            ]
+        for operations in rounds[0]:
+            costs = zip(*(each[operations] for each in rounds), strict=True)
+            per_op = [statistics.median(each) for each in costs]
             cells = "".join(f"{value:19.1f}" for value in per_op)
-            print(f"{name:16}{size:11}{cells}{sum(per_op):9.1f}", flush=True)
-        off, exponent = _judge([{n: sum(costs) for n, costs in each.items()} for each in rounds])
+            print(f"{name:16}{operations:11}{cells}{sum(per_op):9.1f}", flush=True)
+        off, exponent = _judge([{n: sum(stage) for n, stage in each.items()} for each in rounds])
         over += off > LIMIT
         print(
             f"{name}: time grows as operations^{exponent:.2f}, and stays within {off:.2f} times a "
@@ -161,11 +159,12 @@ def growth() -> int:
     return over
 
 
-def _staged(model: Any, inputs: Any, runs: int) -> list[float]:
-    """CPU microseconds per operation of each stage, the median of some runs."""
+def _staged(model: Any, inputs: Any, runs: int) -> tuple[int, list[float]]:
+    """A model's operations, and CPU microseconds per operation of each stage: medians of runs."""
     found = [stages(model, inputs) for _ in range(runs)]
     times = zip(*(seconds for _, seconds in found), strict=True)
-    return [1e6 * statistics.median(each) / found[0][0] for each in times]
+    operations = found[0][0]
+    return operations, [1e6 * statistics.median(each) / operations for each in times]
 
 
 def rewriting() -> int:
